@@ -1,0 +1,50 @@
+"""Surround-view metric depth: calibrated cameras in, depth for every pixel and one fused point cloud out.
+
+The public names below are resolved on first use, so importing the package loads no engine, no numba and no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from surround_depth.errors import SurroundDepthError as SurroundDepthError
+    from surround_depth.frame import PointCloud as PointCloud
+    from surround_depth.frame import SurroundDepth as SurroundDepth
+    from surround_depth.frame import SurroundFrame as SurroundFrame
+    from surround_depth.fusion import fuse as fuse
+    from surround_depth.inference.backend import open_backend as open_backend
+    from surround_depth.inference.pipeline import SurroundDepthPipeline as SurroundDepthPipeline
+    from surround_depth.rig import Camera as Camera
+    from surround_depth.rig import Rig as Rig
+    from surround_depth.rig import load_rig as load_rig
+    from surround_depth.rig import save_rig as save_rig
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "SurroundDepthError": "errors",
+    "SurroundFrame": "frame",
+    "SurroundDepth": "frame",
+    "PointCloud": "frame",
+    "Camera": "rig",
+    "Rig": "rig",
+    "load_rig": "rig",
+    "save_rig": "rig",
+    "SurroundDepthPipeline": "inference.pipeline",
+    "open_backend": "inference.backend",
+    "fuse": "fusion",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'surround_depth' has no attribute {name!r}")
+    return getattr(import_module(f"surround_depth.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

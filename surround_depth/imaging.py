@@ -1,0 +1,243 @@
+"""The only decode, resize and crop of the project. A plan moves pixels and K together, so they cannot drift apart.
+
+Each camera is scaled by one factor until it covers the network input, then cropped: the excess width on both sides, the
+excess height off the top, where a street has sky. Lenses are kept: the network sees rays, so nothing is undistorted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import cv2
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from surround_depth.config import StrictModel
+from surround_depth.errors import ConfigError, DataError
+from surround_depth.frame import EncodedImage, Image, check_image
+from surround_depth.geometry import cropped_K, ray_grid, resized_K
+from surround_depth.rig import Camera, Rig
+
+NETWORK_STRIDE_PX = 32  # the coarsest feature map of every student
+RAY_STRIDE_PX = 8  # one ray of the engine's input per cell
+_JPEG_MAGIC = b"\xff\xd8"
+_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+_DCT_FACTORS = (8, 4, 2)
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+
+class InputSpec(StrictModel):
+    """What an engine wants to see. The resize kernel is part of it: another kernel is another input."""
+
+    height_px: int
+    width_px: int
+    kernel: Literal["area"] = "area"
+
+    def model_post_init(self, _: object) -> None:
+        for key, value in (("height_px", self.height_px), ("width_px", self.width_px)):
+            if value <= 0 or value % NETWORK_STRIDE_PX:
+                raise ConfigError(f"input {key} is {value}; it must be a positive multiple of {NETWORK_STRIDE_PX}")
+
+
+@dataclass(frozen=True, eq=False)
+class ImagePlan:
+    """How one camera's image becomes one network input: decode, resize to `resized_*`, cut [top, left] away."""
+
+    camera: Camera  # as recorded
+    spec: InputSpec
+    resized_height_px: int
+    resized_width_px: int
+    top_px: int
+    left_px: int
+
+    @cached_property
+    def network_camera(self) -> Camera:
+        """The camera of the network's image: same lens and pose, K and own-body mask mapped."""
+        camera, spec = self.camera, self.spec
+        scaled_K = resized_K(
+            camera.K, self.resized_width_px / camera.width_px, self.resized_height_px / camera.height_px
+        )
+        own_body = None if camera.own_body is None else self._cover_mask(camera.own_body)
+        return replace(
+            camera,
+            height_px=spec.height_px,
+            width_px=spec.width_px,
+            K=cropped_K(scaled_K, self.left_px, self.top_px),
+            own_body=own_body,
+        )
+
+    def prepare(self, image: Image) -> NDArray[np.uint8]:
+        """Return the RGB network input [H, W, 3] of one recorded image."""
+        decoded = decode_image(image, self.camera, self.resized_height_px, self.resized_width_px)
+        resized = _resize(decoded, self.resized_height_px, self.resized_width_px)
+        return np.ascontiguousarray(self._crop(resized))
+
+    def sample_nearest(self, values: NDArray[Scalar]) -> NDArray[Scalar]:
+        """Return `values` [H_i, W_i] of the recorded image at the source pixel nearest to each network pixel [H, W].
+
+        For labels: depths are picked, never averaged across an edge.
+        """
+        camera = self.camera
+        scale_y, scale_x = camera.height_px / self.resized_height_px, camera.width_px / self.resized_width_px
+        rows = ((np.arange(self.spec.height_px) + self.top_px + 0.5) * scale_y).astype(int)
+        columns = ((np.arange(self.spec.width_px) + self.left_px + 0.5) * scale_x).astype(int)
+        picked = values[rows[:, None].clip(0, camera.height_px - 1), columns.clip(0, camera.width_px - 1)]
+        return np.asarray(picked)
+
+    def _crop(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return image[self.top_px : self.top_px + self.spec.height_px, self.left_px : self.left_px + self.spec.width_px]
+
+    def _cover_mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """A network pixel touches the own body when any pixel under it does."""
+        covered = cv2.resize(
+            mask.astype(np.float32), (self.resized_width_px, self.resized_height_px), interpolation=cv2.INTER_AREA
+        )
+        return np.asarray(self._crop(covered) > 1e-6)
+
+
+@dataclass(frozen=True, eq=False)
+class ImagePlans:
+    """The plans of a whole rig: made once, used for every frame."""
+
+    rig: Rig
+    spec: InputSpec
+    plans: tuple[ImagePlan, ...]
+
+    @cached_property
+    def network_rig(self) -> Rig:
+        """The rig at network resolution: the cameras that the depth is expressed in."""
+        return self.rig.with_cameras(tuple(plan.network_camera for plan in self.plans))
+
+    @cached_property
+    def rays(self) -> NDArray[np.float32]:
+        """Unit camera-frame rays [N, H/8, W/8, 3] through the centres of 8-pixel cells: the engine's lens input.
+
+        Where a lens has no ray (the corners outside a fisheye's image circle) the entry is the zero vector.
+        """
+        grids = [
+            ray_grid(camera.height_px, camera.width_px, camera.K, camera.lens, RAY_STRIDE_PX)
+            for camera in self.network_rig.cameras
+        ]
+        return np.nan_to_num(np.stack(grids), nan=0.0).astype(np.float32)
+
+    @cached_property
+    def pixel_rays(self) -> NDArray[np.float64]:
+        """Unit camera-frame rays [N, H, W, 3] of every network pixel; NaN where the lens has none."""
+        return np.stack(
+            [ray_grid(camera.height_px, camera.width_px, camera.K, camera.lens) for camera in self.network_rig.cameras]
+        )
+
+    @cached_property
+    def own_body(self) -> NDArray[np.bool_]:
+        """Own-vehicle mask [N, H, W] at network resolution; False where a camera has none."""
+        blank = np.zeros((self.spec.height_px, self.spec.width_px), dtype=np.bool_)
+        return np.stack([blank if c.own_body is None else c.own_body for c in self.network_rig.cameras])
+
+    def prepare(self, images: tuple[Image | None, ...]) -> NDArray[np.uint8]:
+        """Return the network's images [N, H, W, 3] RGB; a missing image is black (and must be marked invalid)."""
+        prepared = np.zeros((len(self.plans), self.spec.height_px, self.spec.width_px, 3), dtype=np.uint8)
+        for slot, plan, image in zip(prepared, self.plans, images, strict=True):
+            if image is not None:
+                slot[:] = plan.prepare(image)
+        return prepared
+
+
+def plan_images(rig: Rig, spec: InputSpec) -> ImagePlans:
+    """Return how every camera of `rig` is brought to the network's input size."""
+    return ImagePlans(rig, spec, tuple(plan_image(camera, spec) for camera in rig.cameras))
+
+
+def plan_image(camera: Camera, spec: InputSpec) -> ImagePlan:
+    """Return the cover-and-crop plan of one camera."""
+    scale = max(spec.height_px / camera.height_px, spec.width_px / camera.width_px)
+    height_px = max(spec.height_px, round(camera.height_px * scale))
+    width_px = max(spec.width_px, round(camera.width_px * scale))
+    return ImagePlan(camera, spec, height_px, width_px, height_px - spec.height_px, (width_px - spec.width_px) // 2)
+
+
+def read_encoded(path: Path) -> EncodedImage:
+    """Return the bytes of an image file, not decoded yet.
+
+    Raises:
+        DataError: the file is missing or cannot be read.
+    """
+    try:
+        return EncodedImage(path.read_bytes(), str(path))
+    except OSError as error:
+        raise DataError(f"{path}: the image cannot be read: {error.strerror}") from error
+
+
+def decode_image(image: Image, camera: Camera, min_height_px: int, min_width_px: int) -> NDArray[np.uint8]:
+    """Return RGB [h, w, 3] of at least the asked size: a JPEG is decoded at 1/2, 1/4 or 1/8 where that is exact.
+
+    Raises:
+        DataError: not a JPEG or PNG, damaged or truncated, or not of the camera's recorded size.
+    """
+    if isinstance(image, np.ndarray):
+        check_image(image, camera.height_px, camera.width_px, camera.name)
+        return image
+    if image.data.startswith(_JPEG_MAGIC):
+        return _decode_jpeg(image, camera, min_height_px, min_width_px)
+    if image.data.startswith(_PNG_MAGIC):
+        return _decode_png(image, camera)
+    raise DataError(f"{image.source}: neither JPEG nor PNG (starts with {image.data[:4].hex()})")
+
+
+def encode_jpeg(image: NDArray[np.uint8], quality: int = 92) -> bytes:
+    """Return RGB [H, W, 3] as JPEG bytes, 4:2:0; the same pixels give the same bytes."""
+    return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality=quality, colorspace="RGB"))
+
+
+def _decode_jpeg(image: EncodedImage, camera: Camera, min_height_px: int, min_width_px: int) -> NDArray[np.uint8]:
+    try:
+        height_px, width_px, _, _ = simplejpeg.decode_jpeg_header(image.data)
+        _check_size(image.source, camera, height_px, width_px)
+        factor = next((f for f in _DCT_FACTORS if _exact(f, height_px, width_px, min_height_px, min_width_px)), 1)
+        decoded = simplejpeg.decode_jpeg(
+            image.data, colorspace="RGB", min_height=height_px // factor, min_width=width_px // factor, min_factor=1
+        )
+    except ValueError as error:
+        raise DataError(f"{image.source}: damaged or truncated JPEG: {error}; copy the file again") from error
+    if decoded.shape[:2] != (height_px // factor, width_px // factor):
+        raise DataError(
+            f"{image.source}: decoded to {decoded.shape[:2]}, expected {(height_px // factor, width_px // factor)}"
+        )
+    return np.asarray(decoded, dtype=np.uint8)
+
+
+def _exact(factor: int, height_px: int, width_px: int, min_height_px: int, min_width_px: int) -> bool:
+    """A reduced decode keeps the corners only where the factor divides the size."""
+    divides = height_px % factor == 0 and width_px % factor == 0
+    return divides and height_px // factor >= min_height_px and width_px // factor >= min_width_px
+
+
+def _decode_png(image: EncodedImage, camera: Camera) -> NDArray[np.uint8]:
+    # The size stands in the header: a bomb is refused before it unfolds.
+    width_px, height_px = (int.from_bytes(image.data[at : at + 4], "big") for at in (16, 20))
+    _check_size(image.source, camera, height_px, width_px)
+    decoded = cv2.imdecode(np.frombuffer(image.data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    if decoded is None:
+        raise DataError(f"{image.source}: damaged or truncated PNG; copy the file again")
+    return np.asarray(decoded, dtype=np.uint8)
+
+
+def _check_size(source: str, camera: Camera, height_px: int, width_px: int) -> None:
+    if (height_px, width_px) != (camera.height_px, camera.width_px):
+        raise DataError(
+            f"{source}: {width_px}x{height_px} pixels, but {camera.name} is calibrated for "
+            f"{camera.width_px}x{camera.height_px}"
+        )
+
+
+def _resize(image: NDArray[np.uint8], height_px: int, width_px: int) -> NDArray[np.uint8]:
+    if image.shape[:2] == (height_px, width_px):
+        return image
+    shrinks = image.shape[0] >= height_px and image.shape[1] >= width_px
+    # AREA averages every source pixel; bilinear would alias fine texture when shrinking.
+    kernel = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (width_px, height_px), interpolation=kernel), dtype=np.uint8)

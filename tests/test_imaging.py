@@ -1,0 +1,143 @@
+"""Pixels and K move together; damaged files are refused by name."""
+
+import cv2
+import numpy as np
+import pytest
+
+from surround_depth.errors import ConfigError, DataError
+from surround_depth.frame import EncodedImage
+from surround_depth.geometry import Lens, project, quaternion_to_R, rigid, unit_rays
+from surround_depth.imaging import InputSpec, decode_image, encode_jpeg, plan_image, plan_images, read_encoded
+from surround_depth.rig import Camera, Rig, load_rig
+
+SPEC = InputSpec(height_px=192, width_px=352)
+K = np.array([[1266.4, 0.0, 816.3], [0.0, 1266.4, 491.5], [0.0, 0.0, 1.0]])
+T_EGO_CAM = rigid(quaternion_to_R([0.5, -0.5, 0.5, -0.5]), [1.7, 0.0, 1.5])
+
+
+def make_camera(height_px=900, width_px=1600, **changes):
+    return Camera("CAM", height_px, width_px, K, T_EGO_CAM, **changes)
+
+
+@pytest.fixture(scope="module")
+def smooth_image():
+    """Low frequencies only, so that any honest resize gives the same picture."""
+    v, u = np.mgrid[0:900, 0:1600]
+    return np.stack([u / 1600 * 255, v / 900 * 255, 127 + 100 * np.sin(u / 200)], axis=-1).astype(np.uint8)
+
+
+@pytest.mark.parametrize("size", [(192, 352), (256, 448), (384, 640), (928, 1632), (352, 352)])
+def test_a_point_keeps_its_content_through_the_plan(smooth_image, size):
+    camera = make_camera()
+    plan = plan_image(camera, InputSpec(height_px=size[0], width_px=size[1]))
+    prepared = plan.prepare(smooth_image)
+    assert prepared.shape == (*size, 3)
+    rng = np.random.default_rng(3)
+    network = plan.network_camera
+    uv = rng.uniform([4, 4], [size[1] - 5, size[0] - 5], (50, 2)).round()
+    source = project(unit_rays(uv, network.K), camera.K)
+    expected = smooth_image[source[:, 1].round().astype(int), source[:, 0].round().astype(int)].astype(int)
+    found = prepared[uv[:, 1].astype(int), uv[:, 0].astype(int)].astype(int)
+    assert np.abs(found - expected).max() <= 4
+
+
+def test_cover_and_crop_by_hand():
+    plan = plan_image(make_camera(), SPEC)
+    # 352 / 1600 = 0.22 covers (0.22 * 900 = 198 >= 192): six rows go off the top, no column.
+    assert (plan.resized_height_px, plan.resized_width_px, plan.top_px, plan.left_px) == (198, 352, 6, 0)
+    network = plan.network_camera
+    assert network.K[0, 0] == pytest.approx(1266.4 * 0.22)
+    assert network.K[0, 2] == pytest.approx((816.3 + 0.5) * 0.22 - 0.5)
+    assert network.K[1, 2] == pytest.approx((491.5 + 0.5) * 0.22 - 0.5 - 6)
+
+
+def test_reduced_decode_gives_the_same_picture(smooth_image):
+    camera = make_camera()
+    encoded = EncodedImage(encode_jpeg(smooth_image, quality=95), "a.jpg")
+    assert decode_image(encoded, camera, 198, 352).shape == (225, 400, 3)
+    assert decode_image(encoded, camera, 451, 800).shape == (900, 1600, 3)
+    plan = plan_image(camera, SPEC)
+    difference = plan.prepare(encoded).astype(int) - plan.prepare(smooth_image).astype(int)
+    assert np.abs(difference).mean() < 1.0
+    assert np.abs(difference).max() <= 8
+
+
+def test_odd_sizes_are_never_decoded_reduced():
+    image = np.zeros((901, 1601, 3), np.uint8)
+    encoded = EncodedImage(encode_jpeg(image), "odd.jpg")
+    assert decode_image(encoded, make_camera(901, 1601), 100, 100).shape == (901, 1601, 3)
+
+
+def test_png_is_read_as_rgb(smooth_image):
+    data = cv2.imencode(".png", smooth_image[..., ::-1])[1].tobytes()
+    np.testing.assert_array_equal(decode_image(EncodedImage(data, "a.png"), make_camera(), 900, 1600), smooth_image)
+
+
+@pytest.mark.parametrize("kept", [2, 64, 1000, -2])
+def test_truncated_jpegs_are_refused_by_name(smooth_image, kept):
+    data = encode_jpeg(smooth_image)[:kept]
+    with pytest.raises(DataError, match=r"cut\.jpg.*damaged or truncated"):
+        decode_image(EncodedImage(data, "cut.jpg"), make_camera(), 100, 100)
+
+
+def test_truncated_png_foreign_bytes_and_wrong_sizes(smooth_image):
+    png = cv2.imencode(".png", smooth_image)[1].tobytes()
+    with pytest.raises(DataError, match=r"cut\.png"):
+        decode_image(EncodedImage(png[:3000], "cut.png"), make_camera(), 100, 100)
+    with pytest.raises(DataError, match=r"x\.jpg: neither JPEG nor PNG"):
+        decode_image(EncodedImage(b"GIF89a", "x.jpg"), make_camera(), 100, 100)
+    for data in (png, encode_jpeg(smooth_image)):
+        with pytest.raises(DataError, match="1600x900 pixels, but CAM is calibrated for 1640x930"):
+            decode_image(EncodedImage(data, "x"), make_camera(930, 1640), 100, 100)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(DataError, match=r"none\.jpg: the image cannot be read"):
+        read_encoded(tmp_path / "none.jpg")
+
+
+@pytest.mark.parametrize("size", [(200, 352), (192, 350), (0, 352), (-32, 352)])
+def test_sizes_that_no_student_takes(size):
+    with pytest.raises(ConfigError, match="multiple of 32"):
+        InputSpec(height_px=size[0], width_px=size[1])
+
+
+def test_rays_are_those_of_the_network_camera():
+    plans = plan_images(load_rig("ddad"), SPEC)
+    assert plans.rays.shape == (6, 24, 44, 3)
+    assert plans.rays.dtype == np.float32
+    camera = plans.network_rig.cameras[2]
+    np.testing.assert_allclose(plans.rays[2, 5, 7], unit_rays(np.array([59.5, 43.5]), camera.K), atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(plans.rays, axis=-1), 1.0, atol=1e-6)
+    assert plans.pixel_rays.shape == (6, 192, 352, 3)
+
+
+def test_lens_corners_without_rays_are_zero_in_the_engine_input():
+    wide = np.array([[300.0, 0, 800.0], [0, 300.0, 450.0], [0, 0, 1]])
+    lens = Lens("radtan", (-0.4, 0.0, 0.0, 0.0))
+    rig = Rig("wide", (Camera("WIDE", 900, 1600, wide, T_EGO_CAM, lens),))
+    plans = plan_images(rig, SPEC)
+    assert (plans.rays[0, 0, 0] == 0).all()
+    assert np.isfinite(plans.rays).all()
+    assert np.isnan(plans.pixel_rays[0, 0, 0]).all()
+
+
+def test_own_body_covers_every_touched_pixel_and_labels_are_picked():
+    mask = np.zeros((900, 1600), bool)
+    mask[899, 0] = True  # a single source pixel
+    plan = plan_image(make_camera(own_body=mask), SPEC)
+    assert plan.network_camera.own_body.sum() == 1
+    assert plan.network_camera.own_body[191, 0]
+    depth_m = np.arange(900 * 1600, dtype=np.float32).reshape(900, 1600)
+    sampled = plan.sample_nearest(depth_m)
+    assert sampled.shape == (192, 352)
+    assert np.isin(sampled, depth_m).all()
+    v, u = divmod(int(sampled[100, 200]), 1600)
+    source = project(unit_rays(np.array([200.0, 100.0]), plan.network_camera.K), K)
+    assert abs(u - source[0]) <= 0.5 + 1e-6
+    assert abs(v - source[1]) <= 0.5 + 1e-6
+
+
+def test_a_missing_image_is_black():
+    rig = Rig("one", (make_camera(),))
+    assert not plan_images(rig, SPEC).prepare((None,)).any()
