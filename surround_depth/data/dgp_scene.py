@@ -1,0 +1,186 @@
+"""DGP files (TRI-ML/dgp): the scene list, and one scene's samples with poses, stamps and calibration joined."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+from surround_depth.data.paths import path_inside, read_json
+from surround_depth.data.rows import Row, require_rows, rigid_of
+from surround_depth.errors import DataError
+from surround_depth.geometry import Array
+
+SPLITS = {"0": "train", "1": "val", "2": "test", "3": "train_overfit"}
+_STEM_DIGITS = range(16, 20)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """One sensor of a calibration file."""
+
+    T_ego_sensor: Array  # [4, 4]
+    K: tuple[tuple[float, ...], ...]  # [3, 3]; zeros for the LiDAR
+
+
+@dataclass(frozen=True)
+class Datum:
+    """One sensor's record of a sample."""
+
+    label: str
+    kind: str  # "image" or "point_cloud"
+    values: Row
+    filename: str
+    stamp_ns: int
+    T_world_sensor: Array  # [4, 4] at the datum's own time
+
+
+@dataclass(frozen=True)
+class DgpSample:
+    """One sample: its data and calibration by sensor name (upper case)."""
+
+    token: str
+    calibration_key: str
+    data: dict[str, Datum]
+    calibration: dict[str, Calibration]
+
+
+def find_scene_dataset(root: Path, file_name: str | None) -> Path:
+    """Return the scene list of a DGP root: the one asked for, else the only one."""
+    found = sorted(path.name for path in root.glob("scene_dataset*.json"))
+    found += ["ddad.json"] if (root / "ddad.json").is_file() else []
+    if file_name is None and len(found) == 1:
+        return root / found[0]
+    listing = ", ".join(found) or "none"
+    if file_name is None:
+        raise DataError(f"{root} has scene lists: {listing}; it needs exactly one scene_dataset*.json or ddad.json")
+    if file_name not in found:
+        raise DataError(f"{root} has no scene list {file_name!r}; it has: {listing}")
+    return root / file_name
+
+
+def read_scene_list(path: Path, split: str | None) -> dict[str, str]:
+    """Return scene name -> scene JSON (relative to the root), in the order of the list; None is every split.
+
+    A scene's name is its folder, e.g. "000150"; a folder with several scenes adds the file's stem.
+    """
+    splits = Row(path.name, _object(read_json(path), path)).child("scene_splits")
+    numbers = {name: number for number, name in SPLITS.items()}
+    wanted = list(splits.values) if split is None else [numbers.get(split, split)]
+    if any(number not in splits.values for number in wanted):
+        listing = ", ".join(f"{number} ({SPLITS.get(number, 'unnamed')})" for number in splits.values)
+        raise DataError(f"{path} has no split {split!r}; it has {listing}")
+    files = [name for number in wanted for name in splits.child(number).items("filenames")]
+    if not all(isinstance(name, str) and name for name in files):
+        raise DataError(f"{path}: scene_splits must list file names; the file is damaged")
+    unique = list(dict.fromkeys(files))
+    folders = [PurePosixPath(name).parent.name for name in unique]
+    return {
+        folder if folder and folders.count(folder) == 1 else f"{folder}/{PurePosixPath(name).stem}".lstrip("/"): name
+        for folder, name in zip(folders, unique, strict=True)
+    }
+
+
+def read_scene(root: Path, filename: str, referrer: str) -> tuple[DgpSample, ...]:
+    """Return a scene's samples in order of time. `prev_key`/`next_key` dangle in real scenes and are not read.
+
+    Raises:
+        DataError: a file is missing or damaged, or a sample names a datum or calibration that is not there.
+    """
+    path = path_inside(root, filename, referrer)
+    scene = Row(f"{path.parent.name}/{path.name}", _object(read_json(path), path))
+    data = {}
+    for i, values in enumerate(require_rows(scene.items("data"), f"{scene.label} data")):
+        row = Row(f"{scene.label} data[{i}]", values)
+        data[row.text("key")] = row
+    calibrations: dict[str, dict[str, Calibration]] = {}
+    samples = []
+    for i, values in enumerate(require_rows(scene.items("samples"), f"{scene.label} samples")):
+        row = Row(f"{scene.label} samples[{i}]", values)
+        key = row.text("calibration_key")
+        if key not in calibrations:
+            calibrations[key] = _read_calibration(path.parent, key, row.label)
+        samples.append(DgpSample(f"{path.parent.name}/{i:06d}", key, _sample_data(row, data), calibrations[key]))
+    return tuple(sorted(samples, key=lambda s: min((d.stamp_ns for d in s.data.values()), default=0)))
+
+
+def stamp_ns_of_stem(stem: str) -> int | None:
+    """Return the nanoseconds of a file stem, None where it is no time.
+
+    A stem is seconds without the point: ten digits of seconds, the rest is the fraction. So 16 digits are microseconds
+    and the 17-digit scenes of DDAD (whose JSON times are ten times too large, year 2463) are 100 ns. Integers only.
+    """
+    if not re.fullmatch(r"[0-9]+", stem, flags=re.ASCII) or len(stem) not in _STEM_DIGITS:
+        return None
+    return int(stem) * 10 ** (19 - len(stem))
+
+
+def _sample_data(sample: Row, rows: dict[str, Row]) -> dict[str, Datum]:
+    data: dict[str, Datum] = {}
+    for key in sample.items("datum_keys"):
+        if key not in rows:
+            raise DataError(f"{sample.label}: datum key {str(key)[:60]!r} is not in its data; the file is damaged")
+        row = rows[key]
+        kinds = row.child("datum")
+        for kind in ("image", "point_cloud"):
+            if kind in kinds.values:
+                name = row.child("id").text("name").upper()
+                if name in data:
+                    raise DataError(f"{sample.label}: two data of sensor {name}; remove one")
+                data[name] = _datum(row, kinds.child(kind), kind)
+    return data
+
+
+def _datum(row: Row, values: Row, kind: str) -> Datum:
+    filename = values.text("filename")
+    stamp_ns = stamp_ns_of_stem(PurePosixPath(filename).stem)
+    if stamp_ns is None:
+        stamp_ns = _stamp_ns_of_iso(row.child("id"))
+    return Datum(row.label, kind, values, filename, stamp_ns, _pose_of(values.child("pose")))
+
+
+def _stamp_ns_of_iso(row: Row) -> int:
+    text = row.text("timestamp")
+    match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z", text, flags=re.ASCII)
+    try:
+        whole = datetime.fromisoformat(match[1]).replace(tzinfo=UTC) if match else None
+    except ValueError:
+        whole = None
+    if match is None or whole is None:
+        raise DataError(f"{row.label}: timestamp {text[:60]!r} is not a UTC time like 2019-05-04T08:13:14.820375Z")
+    return round(whole.timestamp()) * 10**9 + int((match[2] or "").ljust(9, "0"))
+
+
+def _read_calibration(scene_dir: Path, key: str, referrer: str) -> dict[str, Calibration]:
+    path = path_inside(scene_dir, f"calibration/{key}.json", referrer)
+    row = Row(f"{scene_dir.name}/calibration/{path.name}", _object(read_json(path), path))
+    names, intrinsics, extrinsics = row.items("names"), row.items("intrinsics"), row.items("extrinsics")
+    if not len(names) == len(intrinsics) == len(extrinsics):
+        counts = f"{len(names)} names, {len(intrinsics)} intrinsics, {len(extrinsics)} extrinsics"
+        raise DataError(f"{row.label}: {counts}; the lists must be parallel")
+    sensors = {}
+    for name, lens, pose in zip(
+        names, require_rows(intrinsics, row.label), require_rows(extrinsics, row.label), strict=True
+    ):
+        label = f"{row.label}, {name}"
+        sensors[str(name).upper()] = Calibration(_pose_of(Row(label, pose)), _K_of(Row(label, lens)))
+    return sensors
+
+
+def _K_of(row: Row) -> tuple[tuple[float, ...], ...]:
+    fx, fy, cx, cy = (row.number(key) for key in ("fx", "fy", "cx", "cy"))
+    skew = row.number("skew") if "skew" in row.values else 0.0
+    return (fx, skew, cx), (0.0, fy, cy), (0.0, 0.0, 1.0)
+
+
+def _pose_of(row: Row) -> Array:
+    q, t = row.child("rotation"), row.child("translation")
+    q_wxyz = tuple(q.number(key) for key in ("qw", "qx", "qy", "qz"))
+    return rigid_of(row.label, q_wxyz, tuple(t.number(key) for key in ("x", "y", "z")))
+
+
+def _object(content: object, path: Path) -> dict[str, object]:
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: expected a JSON object; the file is damaged or of another format")
+    return content

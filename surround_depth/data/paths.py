@@ -1,0 +1,85 @@
+"""Where files named by a data set may lie, and how its JSON, array and mask files are opened: one home for distrust.
+
+Tables are input: a path in them never leaves the data root, no file is ever unpickled, and a damaged file is a
+`DataError` that names the file, who referred to it, and what to do.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from surround_depth.errors import DataError
+
+# Sidecar of our own trees: one mask per camera.
+OWN_BODY_FOLDER = "own_body"
+_AGAIN = "download or copy it again"
+
+
+def require_root(root: str | Path, what: str) -> Path:
+    """Return the resolved data root; `what` names the data set in the error."""
+    path = Path(root).expanduser()
+    if not path.is_dir():
+        raise DataError(f"{what} root {str(path)!r} is not a folder; give the folder that holds the data set")
+    return path.resolve()
+
+
+def path_inside(root: Path, relative: str, referrer: str) -> Path:
+    """Return the path of a file that a table names, after proving that it lies inside `root` (itself resolved).
+
+    Args:
+        referrer: who named it, e.g. "sample_data 03bea5", for the error.
+
+    Raises:
+        DataError: absolute, `..` in it, a link that leads out of the root, or no such file.
+    """
+    pure = PurePosixPath(relative)
+    if pure.is_absolute() or ".." in pure.parts or "\\" in relative or "\0" in relative:
+        raise DataError(f"{referrer}: path {relative!r} leaves the data root; only paths relative to the root are read")
+    path = root / pure
+    if not path.resolve().is_relative_to(root):
+        raise DataError(f"{referrer}: {relative!r} is a link out of {root}; move the files in, or link the whole root")
+    if not path.is_file():
+        raise DataError(f"{referrer}: file {path} does not exist; {_AGAIN}, or remove the row that names it")
+    return path
+
+
+def read_json(path: Path, row_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
+    """Return a JSON file's content; `row_hook` replaces each object as it is parsed (see `json.loads`)."""
+    try:
+        return json.loads(path.read_bytes(), object_hook=row_hook)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); {_AGAIN}") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is not valid JSON ({error}); it may be cut short: {_AGAIN}") from error
+
+
+def read_npz(path: Path, key: str, referrer: str) -> NDArray[Any]:
+    """Return one array of an `.npz` file, never unpickling."""
+    try:
+        # Opened here, because np.load leaves a file open that turns out to be no archive.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            return np.asarray(archive[key])
+    except KeyError as error:
+        raise DataError(f"{referrer}: {path} has no array {key!r}; is it a file of another kind?") from error
+    # AttributeError: np.load returns a bare array, which is no context manager, for a file that is an .npy.
+    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+        raise DataError(f"{referrer}: {path} is not a readable npz ({error}); {_AGAIN}") from error
+
+
+def read_own_body(path: Path, height_px: int, width_px: int) -> NDArray[np.bool_]:
+    """Return True [H, W] where the image shows the own vehicle; in the file 255 = keep, 0 = own vehicle."""
+    keep = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_GRAYSCALE) if path.stat().st_size else None
+    if keep is None:
+        raise DataError(f"own-body mask {path} is not a readable image; {_AGAIN}")
+    if keep.shape != (height_px, width_px):
+        found = f"{keep.shape[1]}x{keep.shape[0]}"
+        raise DataError(f"own-body mask {path} is {found}, its camera {width_px}x{height_px}; give this camera's mask")
+    return np.asarray(keep < 128)

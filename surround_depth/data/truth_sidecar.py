@@ -1,0 +1,35 @@
+"""Exact dense depth beside an image tree: `dense_depth/<image path>.npz`, lossless float32, NaN = none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surround_depth.data.atomic_files import npz_bytes, write_atomic
+from surround_depth.data.paths import path_inside, read_npz
+from surround_depth.errors import DataError
+
+FOLDER = "dense_depth"
+_KEY = "depth_m"
+
+
+def write_dense_truth(root: Path, image_relpath: str, depth_m: NDArray[np.float32]) -> None:
+    """Write the z-depth [H, W] of an image; NaN = sky."""
+    if depth_m.ndim != 2 or depth_m.dtype != np.float32:
+        raise DataError(f"dense depth of {image_relpath}: expected float32 [H, W], got {depth_m.dtype} {depth_m.shape}")
+    write_atomic(root / FOLDER / f"{image_relpath}.npz", npz_bytes(_KEY, depth_m))
+
+
+def read_dense_truth(root: Path, image_relpath: str) -> NDArray[np.float32]:
+    """Return the z-depth [H, W] of an image, NaN = sky.
+
+    Raises:
+        DataError: no such file, damaged, or not float32 [H, W].
+    """
+    path = path_inside(root, f"{FOLDER}/{image_relpath}.npz", f"dense depth of {image_relpath}")
+    depth_m = read_npz(path, _KEY, f"dense depth of {image_relpath}")
+    if depth_m.ndim != 2 or depth_m.dtype != np.float32:
+        raise DataError(f"{path} holds {depth_m.dtype} {depth_m.shape}, expected float32 [H, W]; render it again")
+    return depth_m

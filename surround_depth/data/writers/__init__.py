@@ -1,0 +1,1 @@
+"""Writers of genuine nuScenes and DGP trees from rendered drives."""

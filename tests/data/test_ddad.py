@@ -1,0 +1,268 @@
+"""The DDAD reader: the published numbers on real scenes, the time-stamp trap, and refusals."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from surround_depth.data.ddad import DdadDataset
+from surround_depth.data.dgp_scene import stamp_ns_of_stem
+from surround_depth.data.lidar_depth import project_lidar
+from surround_depth.data.writers.dgp_tree import write_dgp
+from surround_depth.errors import DataError
+
+# reference: protocols, section 10 (z > 0.5 m, 0 <= u < W, 0 <= v < H, not rounded, float64)
+POINT_COUNTS = {
+    "CAMERA_05": 11916,
+    "CAMERA_01": 5157,
+    "CAMERA_06": 11566,
+    "CAMERA_08": 10130,
+    "CAMERA_09": 9393,
+    "CAMERA_07": 10718,
+}
+
+
+def test_real_frame_has_the_published_point_counts(real_data):
+    sample = DdadDataset(real_data / "ddad").sequence("scene_02")[0]
+    poses = sample.frame.T_world_ego
+    counts = {
+        camera.name: len(project_lidar(sample.lidar, poses[i], camera).depth_m)
+        for i, camera in enumerate(sample.frame.rig.cameras)
+    }
+    assert counts == POINT_COUNTS
+    assert tuple(counts) == tuple(POINT_COUNTS)  # ring order
+
+
+def test_real_times_and_motion(real_data):
+    """README of the fixtures: steps of 0.1 s, 1.257 and 1.277 m; LiDAR 9 ms late in scene_02, 21 early in scene_01."""
+    moving = DdadDataset(real_data / "ddad").sequence("scene_02")
+    samples = [moving[i] for i in range(3)]
+    frames = [sample.frame for sample in samples]
+    stamps_ns = np.array([frame.stamps_ns[0] for frame in frames])
+    assert stamps_ns[0] == 1561645824993653000  # 2019, not 2464
+    np.testing.assert_allclose(np.diff(stamps_ns) / 1e9, 0.1, atol=1e-4)
+    steps_m = np.linalg.norm(np.diff([sample.lidar.T_world_ego[:3, 3] for sample in samples], axis=0), axis=1)
+    np.testing.assert_allclose(steps_m, [1.257, 1.277], atol=1e-3)
+    assert (moving[0].lidar.stamp_ns - stamps_ns[0]) / 1e6 == pytest.approx(9, abs=1)
+    standing = DdadDataset(real_data / "ddad").sequence("scene_01")
+    first, second = standing[0], standing[1]
+    assert (first.lidar.stamp_ns - first.frame.stamps_ns[0]) / 1e6 == pytest.approx(-21, abs=1)
+    assert np.abs(second.frame.T_world_ego[0] - first.frame.T_world_ego[0]).max() < 1e-5
+
+
+def test_real_scene_with_three_cameras(real_data):
+    frame = DdadDataset(real_data / "ddad").sequence("scene_01")[0].frame
+    assert frame.rig.names == ("CAMERA_05", "CAMERA_01", "CAMERA_06")
+    assert frame.camera_valid.all()
+
+
+def test_real_masks(real_data):
+    """README of the fixtures: share of each image that shows the own vehicle."""
+    dataset = DdadDataset(real_data / "ddad", mask_dir=real_data / "ddad_masks" / "0")
+    rig = dataset.sequence("scene_02")[0].frame.rig
+    hidden = {camera.name: round(100 * float(camera.own_body.mean())) for camera in rig.cameras}
+    assert hidden == {
+        "CAMERA_05": 10,
+        "CAMERA_01": 0,
+        "CAMERA_06": 7,
+        "CAMERA_08": 27,
+        "CAMERA_09": 19,
+        "CAMERA_07": 26,
+    }
+    # The folder of sets: these two scenes have no release number, so they have no mask.
+    without = DdadDataset(real_data / "ddad", mask_dir=real_data / "ddad_masks").sequence("scene_02")[0]
+    assert without.frame.rig.cameras[0].own_body is None
+
+
+@pytest.mark.parametrize(
+    "stem, stamp_ns",
+    [
+        ("15616458249936530", 1561645824993653000),  # 17 digits: 100 ns
+        ("1561645824993653", 1561645824993653000),  # 16 digits: microseconds
+        ("1561645824993653001", 1561645824993653001),  # 19 digits: beyond the exact range of float64
+        ("000012", None),
+        ("15616458249936530a", None),
+        ("١٥٦١٦٤٥٨٢٤٩٩٣٦٥٣", None),
+    ],
+)
+def test_stamp_of_stem(stem, stamp_ns):
+    assert stamp_ns_of_stem(stem) == stamp_ns
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory, make_drive) -> Path:
+    root = tmp_path_factory.mktemp("pristine")
+    write_dgp(root, [make_drive("000150", rig="ddad", n_samples=2)], split="val")
+    return root
+
+
+@pytest.fixture
+def tree(pristine, tmp_path) -> Path:
+    """A copy to damage."""
+    return Path(shutil.copytree(pristine, tmp_path / "tree"))
+
+
+def edit(tree: Path, pattern: str, change) -> None:
+    path = next(tree.glob(pattern))
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def edit_scene(tree: Path, change) -> None:
+    edit(tree, "000150/scene_*.json", change)
+
+
+def first(tree: Path, **options):
+    return DdadDataset(tree, **options).sequence("000150")[0]
+
+
+def test_order_is_by_time(tree):
+    edit_scene(tree, lambda scene: scene["samples"].reverse())
+    sequence = DdadDataset(tree).sequence("000150")
+    assert sequence[0].frame.reference_stamp_ns < sequence[1].frame.reference_stamp_ns
+
+
+def test_missing_camera_is_invalid(tree):
+    edit_scene(tree, lambda scene: scene["samples"][0]["datum_keys"].pop(2))
+    sequence = DdadDataset(tree).sequence("000150")
+    assert sequence[0].frame.camera_valid.sum() == 5
+    assert sequence[1].frame.camera_valid.all()
+
+
+def test_names_ignore_case(tree):
+    def lower(scene):
+        for datum in scene["data"]:
+            datum["id"]["name"] = datum["id"]["name"].lower()
+
+    edit_scene(tree, lower)
+    assert first(tree).frame.rig.names[0] == "CAMERA_05"
+    assert first(tree).lidar is not None
+
+
+def test_stamp_falls_back_to_the_json(tree):
+    def rename(scene):
+        datum = scene["data"][1]
+        path = tree / "000150" / datum["datum"]["image"]["filename"]
+        path.rename(path.with_name("front.jpg"))
+        datum["datum"]["image"]["filename"] = str(path.with_name("front.jpg").relative_to(tree / "000150"))
+
+    before = first(tree).frame
+    edit_scene(tree, rename)
+    after = first(tree).frame
+    np.testing.assert_array_equal(after.stamps_ns, before.stamps_ns)
+
+
+def test_release_list_is_called_ddad_json(tree):
+    (tree / "scene_dataset_v1.0.json").rename(tree / "ddad.json")
+    assert DdadDataset(tree).scenes() == ("000150",)
+    shutil.copy(tree / "ddad.json", tree / "scene_dataset_v1.json")
+    with pytest.raises(DataError, match=r"scene lists: scene_dataset_v1.json, ddad.json; it needs exactly one"):
+        DdadDataset(tree)
+    assert DdadDataset(tree, scene_list="ddad.json").scenes() == ("000150",)
+    with pytest.raises(DataError, match=r"no scene list 'x\.json'"):
+        DdadDataset(tree, scene_list="x.json")
+
+
+def test_mask_sets(tree, tmp_path):
+    """VFDepth's layout: a map from scene number to a folder of masks."""
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    with pytest.raises(DataError, match=r"mask_idx_dict\.json does not exist"):
+        first(tree, mask_dir=masks)
+    (masks / "mask_idx_dict.json").write_text('{"150": 3}')
+    with pytest.raises(DataError, match="mask set 3, which is not there"):
+        first(tree, mask_dir=masks)
+    shutil.copytree(tree / "own_body", masks / "3")
+    assert first(tree, mask_dir=masks).frame.rig.cameras[0].own_body.any()
+    next((masks / "3").glob("CAMERA_01*")).unlink()
+    with pytest.raises(DataError, match="own-body mask of CAMERA_01"):
+        first(tree, mask_dir=masks)
+
+
+def set_filename(name):
+    def change(scene):
+        scene["data"][0]["datum"]["point_cloud"]["filename"] = name
+
+    return change
+
+
+def set_pose(scene):
+    scene["data"][1]["datum"]["image"]["pose"]["rotation"]["qw"] = 5.0
+
+
+BROKEN = {
+    "absolute": (set_filename("/etc/passwd"), "leaves the data root"),
+    "parent": (set_filename("../../x.npz"), "leaves the data root"),
+    "absent": (set_filename("point_cloud/LIDAR/none.npz"), "does not exist"),
+    "pose": (set_pose, r"data\[1\], datum, image, pose: quaternion"),
+    "key": (lambda scene: scene["samples"][0].update(datum_keys=["zz"]), "datum key 'zz' is not in its data"),
+    "calibration": (
+        lambda scene: scene["samples"][0].update(calibration_key="zz"),
+        "calibration/zz.json does not exist",
+    ),
+    "calibration_path": (lambda scene: scene["samples"][0].update(calibration_key="../zz"), "leaves the data root"),
+    "samples": (lambda scene: scene.pop("samples"), "no field 'samples'"),
+    "data": (lambda scene: scene.update(data=[1]), "expected a list of objects"),
+}
+
+
+@pytest.mark.parametrize("change, message", BROKEN.values(), ids=BROKEN)
+def test_broken_scene(tree, change, message):
+    edit_scene(tree, change)
+    with pytest.raises(DataError, match=message):
+        first(tree)
+
+
+def test_broken_calibration(tree):
+    edit(tree, "000150/calibration/*.json", lambda calibration: calibration["names"].pop())
+    with pytest.raises(DataError, match="6 names, 7 intrinsics, 7 extrinsics"):
+        first(tree)
+
+
+def test_camera_without_calibration(tree):
+    edit(tree, "000150/calibration/*.json", lambda calibration: calibration["names"].__setitem__(1, "OTHER"))
+    with pytest.raises(DataError, match="no sensor CAMERA_05; it has LIDAR, OTHER"):
+        first(tree)
+
+
+def cloud_path(tree: Path) -> Path:
+    return sorted((tree / "000150" / "point_cloud" / "LIDAR").iterdir())[0]
+
+
+def test_cut_cloud(tree):
+    path = cloud_path(tree)
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(DataError, match="not a readable npz"):
+        first(tree)
+
+
+def test_pickled_cloud_is_not_loaded(tree):
+    np.savez(cloud_path(tree), data=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(DataError, match="not a readable npz"):
+        first(tree)
+
+
+def test_cloud_of_another_kind(tree):
+    np.savez(cloud_path(tree), points=np.zeros((3, 4)))
+    with pytest.raises(DataError, match="no array 'data'"):
+        first(tree)
+    np.savez(cloud_path(tree), data=np.zeros((3, 2)))
+    with pytest.raises(DataError, match=r"float64 \(3, 2\), expected floats \[P, 4\]"):
+        first(tree)
+    np.savez(cloud_path(tree), data=np.full((3, 4), np.inf))
+    with pytest.raises(DataError, match="not finite"):
+        first(tree)
+
+
+def test_unknown_split_and_scene(tree):
+    with pytest.raises(DataError, match=r"no split 'tarin'; it has 1 \(val\)"):
+        DdadDataset(tree, split="tarin")
+    with pytest.raises(DataError, match="no scene 'x'"):
+        DdadDataset(tree).sequence("x")
+    with pytest.raises(DataError, match="not a folder"):
+        DdadDataset(tree / "absent")
