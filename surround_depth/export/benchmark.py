@@ -1,0 +1,124 @@
+"""How fast an engine is on this machine, told so that it holds: warm-up, every stage counted, percentiles, machine."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from surround_depth.errors import ConfigError
+from surround_depth.export.frames import ProofFrames, encode_frame
+from surround_depth.export.machine import describe_machine, package_versions
+from surround_depth.fusion import fuse
+from surround_depth.inference.backend import Backend
+from surround_depth.inference.latency import LatencyRecorder, StageLatency
+from surround_depth.inference.manifest import Manifest
+from surround_depth.inference.pipeline import SurroundDepthPipeline
+
+WARM_UP_S = 0.2
+"""At least this long before anything counts: caches, thread pools and clocks settle (tensorrt.md, 4)."""
+MIN_RUNS = 20
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One engine, one machine, one table."""
+
+    engine: str
+    precision: str
+    model_sha256: str
+    n_cameras: int
+    height_px: int
+    width_px: int
+    threads: str
+    frames: str
+    n_runs: int
+    stages: dict[str, StageLatency]
+    """Of the whole chain, in the order they run; "whole" is the wall clock around all of them."""
+    engine_alone: StageLatency
+    """`backend.infer` on ready inputs, nothing else running."""
+    machine: dict[str, str]
+    versions: dict[str, str]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values for `json.dumps`."""
+        return asdict(self)
+
+
+def measure_engine(
+    backend: Backend, manifest: Manifest, frames: ProofFrames, *, n_runs: int, threads: str
+) -> Measurement:
+    """Return the latency of the engine alone, and of the whole chain: decode and resize, infer, validity, fuse.
+
+    Frames enter as JPEGs, as a camera or a recording delivers them, one after another: nothing overlaps, so a stage's
+    time is its own. Random frames fuse nearly every pixel; a street fuses fewer.
+
+    Raises:
+        ConfigError: too few runs for a percentile to mean something.
+    """
+    if n_runs < MIN_RUNS:
+        raise ConfigError(f"runs: {n_runs} is too few for percentiles; use at least {MIN_RUNS}")
+    alone = _engine_alone(backend, frames, n_runs)
+    stages = _whole_chain(backend, frames, n_runs)
+    return Measurement(
+        engine=manifest.engine,
+        precision=manifest.precision,
+        model_sha256=manifest.engine_file.sha256,
+        n_cameras=manifest.n_cameras,
+        height_px=manifest.input.height_px,
+        width_px=manifest.input.width_px,
+        threads=threads,
+        frames=frames.name,
+        n_runs=n_runs,
+        stages=stages,
+        engine_alone=alone,
+        machine=describe_machine(),
+        versions=package_versions(),
+    )
+
+
+def markdown_table(measurement: Measurement) -> str:
+    """Return the measurement as a Markdown section with the machine under the table."""
+    m = measurement
+    rows = [("engine alone", m.engine_alone), *m.stages.items()]
+    lines = [
+        f"### {m.engine} {m.precision}, {m.n_cameras} x {m.height_px} x {m.width_px}, {m.threads} threads",
+        "",
+        "| stage | p50 ms | p95 ms | p99 ms | max ms |",
+        "|---|---|---|---|---|",
+        *(f"| {name} | {s.p50_ms:.1f} | {s.p95_ms:.1f} | {s.p99_ms:.1f} | {s.max_ms:.1f} |" for name, s in rows),
+        "",
+        f"{m.n_runs} runs after warm-up, {m.frames}. "
+        f"{m.machine['cpu']}, {m.machine['cores']} cores, GPU {m.machine['gpu']}; "
+        + ", ".join(f"{name} {version}" for name, version in m.versions.items())
+        + f"; commit {m.machine['commit']}, model {m.model_sha256[:12]}.",
+    ]
+    return "\n".join(lines)
+
+
+def _engine_alone(backend: Backend, frames: ProofFrames, n_runs: int) -> StageLatency:
+    inputs = frames.network_inputs(backend.spec.input)
+    recorder = LatencyRecorder(window=n_runs)
+    until = time.monotonic() + WARM_UP_S
+    backend.infer(inputs[0])
+    while time.monotonic() < until:
+        backend.infer(inputs[0])
+    for run in range(n_runs):
+        with recorder.stage("engine"):
+            backend.infer(inputs[run % len(inputs)])
+    return recorder.summary()["engine"]
+
+
+def _whole_chain(backend: Backend, frames: ProofFrames, n_runs: int) -> dict[str, StageLatency]:
+    encoded = [encode_frame(frame) for frame in frames.frames]
+    warm = SurroundDepthPipeline(backend, encoded[0].rig)
+    fuse(warm(encoded[0]), min_confidence=0.0)  # compiles the fusion loops, fills the caches of the rig
+    recorder = LatencyRecorder(window=n_runs)
+    pipeline = SurroundDepthPipeline(backend, encoded[0].rig, latency=recorder)
+    for run in range(n_runs):
+        with recorder.stage("whole"):
+            depth = pipeline(encoded[run % len(encoded)])
+            with recorder.stage("fuse"):
+                fuse(depth, min_confidence=0.0)
+    summary = recorder.summary()
+    return {name: summary[name] for name in sorted(summary, key="whole".__eq__)}  # the total last

@@ -1,0 +1,144 @@
+"""From a checkpoint to an engine directory: export, audit, compile, prove in metres, sign; all of it or nothing."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from surround_depth.export.checkpoint import DEFAULT_CAMERAS, TrainedStudent, read_trained_student
+from surround_depth.export.frames import DriveSource, ProofFrames, proof_frames
+from surround_depth.export.machine import describe_machine, package_versions
+from surround_depth.export.manifest import record_file, require_replaceable, whole_or_nothing, write_manifest
+from surround_depth.export.onnx_graph import export_onnx
+from surround_depth.export.parity import Rung, measure_parity, parity_table, require_parity
+from surround_depth.export.tensorrt_build import (
+    DEFAULT_WORKSPACE_MIB,
+    LAYERS_NAME,
+    LOG_NAME,
+    PlanFiles,
+    build_plan,
+    require_buildable,
+)
+from surround_depth.imaging import InputSpec
+from surround_depth.inference.backend import Backend, EngineSpec
+from surround_depth.inference.manifest import EngineKind, Manifest, ParityRecord, TensorRTRecord
+from surround_depth.inference.onnxruntime_backend import OnnxRuntimeBackend
+from surround_depth.inference.tensorrt_backend import TensorRTBackend
+from surround_depth.inference.tensorrt_library import cuda_device_count
+from surround_depth.inference.torch_backend import TorchBackend
+
+ONNX_NAME = "model.onnx"
+PLAN_NAME = "model.plan"
+PARITY_NAME = "parity.md"
+DEFAULT_PARITY_FRAMES = 4
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """What to build, of what, and where."""
+
+    checkpoint: Path
+    out: Path
+    engine: EngineKind = "onnxruntime"
+    n_cameras: int = DEFAULT_CAMERAS
+    input: InputSpec | None = None
+    """None: the resolution the student was trained at."""
+    data: DriveSource | None = None
+    """Drives to prove parity on; None: structured random images."""
+    n_parity_frames: int = DEFAULT_PARITY_FRAMES
+    workspace_mib: int = DEFAULT_WORKSPACE_MIB
+    command: str = ""
+    """As the user typed it; stands in the manifest."""
+
+
+def build_engine(request: BuildRequest, report: Callable[[str], None] = lambda line: None) -> Manifest:
+    """Build, prove and write an engine directory; return its manifest.
+
+    `report` receives one short line before each step that takes time. Whatever `request.out` held before is replaced
+    only when everything has succeeded.
+
+    Raises:
+        EngineMismatchError: the graph, the plan or the parity does not hold, or `out` is not an engine's folder.
+        MissingDependencyError: the engine's library is not installed.
+        DataError: the checkpoint or the drive cannot be read.
+    """
+    require_replaceable(request.out)
+    if request.engine != "onnxruntime":
+        require_buildable(request.engine)
+    checkpoint = read_trained_student(request.checkpoint)
+    spec = checkpoint.engine_spec(request.n_cameras, request.input)
+    frames = proof_frames(spec, request.data, request.n_parity_frames)
+    with whole_or_nothing(request.out) as folder:
+        report(f"export   {spec.n_cameras} cameras x {spec.input.height_px} x {spec.input.width_px}, opset 18")
+        export_onnx(checkpoint.student, spec, folder / ONNX_NAME)
+        record = None
+        if request.engine != "onnxruntime":
+            report(f"compile  {request.engine} (log: {LOG_NAME})")
+            record = build_plan(request.engine, _plan_files(folder), workspace_mib=request.workspace_mib)
+        report(f"prove    {len(frames.frames)} frames, {frames.name}")
+        if record is not None and cuda_device_count() == 0:
+            report("         (no GPU here: what is proven is the graph the plan was compiled from, not the plan)")
+        rungs = _prove(request, checkpoint, spec, frames, folder, record)
+        (folder / PARITY_NAME).write_text(parity_table(rungs) + "\n", encoding="utf-8")
+        manifest = _manifest(request, checkpoint, spec, folder, record, rungs[-1])
+        write_manifest(folder, manifest)
+    return manifest
+
+
+def _plan_files(folder: Path) -> PlanFiles:
+    return PlanFiles(folder / ONNX_NAME, folder / PLAN_NAME, folder / LAYERS_NAME, folder / LOG_NAME)
+
+
+def _prove(
+    request: BuildRequest,
+    checkpoint: TrainedStudent,
+    spec: EngineSpec,
+    frames: ProofFrames,
+    folder: Path,
+    record: TensorRTRecord | None,
+) -> list[ParityRecord]:
+    """The ladder: torch against ONNX Runtime always, and against the plan where a GPU can run it."""
+    inputs = frames.network_inputs(spec.input)
+    candidates: list[Rung] = [Rung("onnxruntime fp32", OnnxRuntimeBackend((folder / ONNX_NAME).read_bytes(), spec))]
+    if record is not None and cuda_device_count() > 0:
+        plan = (folder / PLAN_NAME).read_bytes()
+        backend: Backend = TensorRTBackend(plan, spec, kind=record.library, build=record)
+        candidates.append(Rung(f"{record.library} fp32", backend))
+    reference = Rung("torch fp32", TorchBackend(checkpoint.student, spec))
+    rungs = []
+    for candidate in candidates:
+        with candidate.backend:
+            rungs.append(measure_parity(reference, candidate, inputs, frames.name))
+        require_parity(rungs[-1], "fp32")
+    return rungs
+
+
+def _manifest(
+    request: BuildRequest,
+    checkpoint: TrainedStudent,
+    spec: EngineSpec,
+    folder: Path,
+    record: TensorRTRecord | None,
+    parity: ParityRecord,
+) -> Manifest:
+    return Manifest(
+        schema_version=1,
+        engine=request.engine,
+        precision="fp32",
+        n_cameras=spec.n_cameras,
+        input=spec.input,
+        min_depth_m=spec.min_depth_m,
+        max_depth_m=spec.max_depth_m,
+        onnx=record_file(folder / ONNX_NAME),
+        plan=record_file(folder / PLAN_NAME) if record is not None else None,
+        tensorrt=record,
+        checkpoint=checkpoint.record,
+        parity=parity,
+        licences=checkpoint.licences,
+        versions=package_versions(),
+        host=describe_machine(),
+        build_command=request.command,
+        created_utc=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    )

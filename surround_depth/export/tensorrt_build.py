@@ -1,0 +1,160 @@
+"""ONNX to a TensorRT or TensorRT-RTX plan. One module for both and for every version: it asks what the library has.
+
+The builder runs in a process of its own (`python -m surround_depth.export.tensorrt_build`), because it is native code
+that has been seen to crash on a graph it did not like: a crash becomes one line here, and the log stays on disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from surround_depth.errors import EngineMismatchError, MissingDependencyError, SurroundDepthError
+from surround_depth.inference.manifest import TensorRTRecord
+from surround_depth.inference.tensorrt_library import (
+    TensorRTKind,
+    cuda_device_count,
+    gpu_name,
+    load_tensorrt,
+    make_logger,
+)
+
+DEFAULT_WORKSPACE_MIB = 2048
+LAYERS_NAME = "layers.json"
+LOG_NAME = "build.log"
+TIME_LIMIT_S = 3600.0
+_FLAGS = ("STRONGLY_TYPED", "ProfilingVerbosity.DETAILED")
+
+
+@dataclass(frozen=True)
+class PlanFiles:
+    """Where a build reads and writes."""
+
+    onnx: Path
+    plan: Path
+    layers: Path
+    log: Path
+
+
+def require_buildable(kind: TensorRTKind) -> None:
+    """Refuse, before anything is exported, an engine that cannot be built here.
+
+    Raises:
+        MissingDependencyError: the library is not installed.
+        EngineMismatchError: TensorRT without a GPU (TensorRT-RTX builds without one).
+    """
+    load_tensorrt(kind)
+    if kind == "tensorrt" and cuda_device_count() == 0:
+        raise EngineMismatchError(
+            "engine 'tensorrt' times its kernels on the GPU it builds for, and the driver offers none; build on the "
+            "target, or use --engine tensorrt_rtx (builds without a GPU) or --engine onnxruntime"
+        )
+
+
+def build_plan(
+    kind: TensorRTKind,
+    files: PlanFiles,
+    *,
+    workspace_mib: int = DEFAULT_WORKSPACE_MIB,
+    time_limit_s: float = TIME_LIMIT_S,
+) -> TensorRTRecord:
+    """Build the plan in a child process and return what it is bound to. Writes the plan, the layers and the log.
+
+    Raises:
+        EngineMismatchError: the parser or the builder refuses the graph, crashes, or takes longer than `time_limit_s`.
+        MissingDependencyError: the library is not installed.
+    """
+    require_buildable(kind)
+    command = [sys.executable, "-m", __name__, kind, str(files.onnx), str(files.plan), str(files.layers)]
+    command += ["--workspace-mib", str(workspace_mib)]
+    with files.log.open("w", encoding="utf-8") as log:
+        try:
+            status = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, timeout=time_limit_s).returncode
+        except subprocess.TimeoutExpired as error:
+            raise EngineMismatchError(f"the {kind} builder took over {time_limit_s:.0f} s and was stopped") from error
+    if status != 0:
+        how = f"crashed (signal {-status})" if status < 0 else "refused the graph"
+        raise EngineMismatchError(f"the {kind} builder {how}: {_last_error(files.log)}")
+    trt = load_tensorrt(kind)
+    # An RTX plan is finished for the GPU that loads it; a TensorRT plan belongs to the GPU that it was timed on.
+    bound_to = gpu_name() if kind == "tensorrt" else None
+    return TensorRTRecord(library=kind, version=trt.__version__, gpu_name=bound_to, flags=_FLAGS)
+
+
+def build_in_process(
+    kind: TensorRTKind, onnx_path: Path, plan_path: Path, layers_path: Path, workspace_mib: int
+) -> list[str]:
+    """Build the plan here and return the library's log lines (the child's work).
+
+    Raises:
+        EngineMismatchError: the graph does not parse, or does not build.
+    """
+    trt = load_tensorrt(kind)
+    logger = make_logger(trt)
+    builder = trt.Builder(logger)
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    parser = trt.OnnxParser(network, logger)
+    if not parser.parse(onnx_path.read_bytes()):
+        reasons = [f"{parser.get_error(i).node_name()}: {parser.get_error(i).desc()}" for i in range(parser.num_errors)]
+        raise EngineMismatchError("the graph does not parse: " + "; ".join(" ".join(r.split()) for r in reasons)[:600])
+    config = builder.create_builder_config()
+    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, workspace_mib << 20)
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+    plan = builder.build_serialized_network(network, config)
+    if plan is None:
+        raise EngineMismatchError(f"the builder made no plan: {logger.errors() or 'no reason given'}")
+    plan_path.write_bytes(bytes(plan))
+    layers_path.write_text(json.dumps(_layers(trt, logger, network, bytes(plan)), indent=1), encoding="utf-8")
+    return list(logger.lines)
+
+
+def _layers(trt: Any, logger: Any, network: Any, plan: bytes) -> dict[str, Any]:
+    """The engine's own account of its layers needs a GPU; without one the layers as parsed, and the file says which."""
+    if cuda_device_count() > 0:
+        engine = trt.Runtime(logger).deserialize_cuda_engine(plan)
+        if engine is not None:
+            text = engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
+            return {"source": "engine inspector", "layers": json.loads(text)}
+    layers = [_parsed_layer(network.get_layer(index)) for index in range(network.num_layers)]
+    return {"source": "parsed network (no GPU here to inspect the plan with)", "layers": layers}
+
+
+def _parsed_layer(layer: Any) -> dict[str, Any]:
+    outputs = [layer.get_output(index) for index in range(layer.num_outputs)]
+    return {
+        "name": layer.name,
+        "type": layer.type.name,
+        "outputs": [{"name": o.name, "dtype": o.dtype.name, "shape": list(o.shape)} for o in outputs],
+    }
+
+
+def _last_error(log: Path) -> str:
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    wanted = [line for line in lines if line.startswith(("error:", "ERROR", "INTERNAL_ERROR"))]
+    return (wanted or lines or ["no output"])[-1][:600]
+
+
+def _child() -> int:
+    parser = argparse.ArgumentParser(description="Build one plan (called by build_plan).")
+    parser.add_argument("kind", choices=("tensorrt", "tensorrt_rtx"))
+    parser.add_argument("onnx", type=Path)
+    parser.add_argument("plan", type=Path)
+    parser.add_argument("layers", type=Path)
+    parser.add_argument("--workspace-mib", type=int, required=True)
+    options = parser.parse_args()
+    try:
+        lines = build_in_process(options.kind, options.onnx, options.plan, options.layers, options.workspace_mib)
+    except SurroundDepthError as error:
+        sys.stdout.write(f"error: {error}\n")
+        return 2 if isinstance(error, MissingDependencyError) else 1
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_child())

@@ -1,0 +1,70 @@
+"""What users type, as they type it: exit codes and one-line errors."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def run_command(checkout: Path, script: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(checkout / "deploy" / script), *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    "arguments, complaint",
+    [
+        (["--checkpoint", "nowhere", "--out", "e"], "nowhere: no config.json"),
+        (["--checkpoint", "c", "--out", "e", "--size", "big"], "--size 'big': write height x width"),
+        (["--checkpoint", "c", "--out", "e", "--size", "100x448"], "height_px is 100"),
+        (["--checkpoint", "c", "--out", "e", "--cameras", "0"], "must be at least 1"),
+    ],
+)
+def test_a_mistake_is_one_line(arguments: list[str], complaint: str, checkout: Path, tmp_path: Path) -> None:
+    result = run_command(checkout, "build_engine.py", *arguments, cwd=tmp_path)
+    assert result.returncode == 2
+    assert complaint in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_tensorrt_is_never_replaced_silently(checkout: Path, tmp_path: Path) -> None:
+    try:
+        import tensorrt  # noqa: F401
+    except ImportError:
+        arguments = ("--checkpoint", "c", "--out", "e", "--engine", "tensorrt")
+        result = run_command(checkout, "build_engine.py", *arguments, cwd=tmp_path)
+        assert result.returncode == 2
+        assert "pip install tensorrt" in result.stderr
+        assert len(result.stderr.strip().splitlines()) == 1
+    else:
+        pytest.skip("TensorRT is installed here: nothing is missing")
+
+
+def test_an_engine_that_is_not_there_is_one_line(checkout: Path, tmp_path: Path) -> None:
+    for script, extra in (("benchmark.py", ()), ("check_parity.py", ("--checkpoint", "c"))):
+        result = run_command(checkout, script, "--engine", "nowhere", *extra, cwd=tmp_path)
+        assert result.returncode == 2
+        assert "engine nowhere: no such engine directory; rebuild with" in result.stderr
+        assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_the_whole_way_from_checkpoint_to_benchmark(checkout: Path, tmp_path: Path) -> None:
+    weights = checkout / "surround_depth" / "weights" / "nano_synthetic"
+    if not weights.is_dir():
+        pytest.skip(f"no shipped student at {weights}")
+    build = ("--checkpoint", str(weights), "--out", "e", "--cameras", "2", "--size", "64x96")
+    result = run_command(checkout, "build_engine.py", *build, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "next     python deploy/benchmark.py --engine e" in result.stdout
+    result = run_command(checkout, "benchmark.py", "--engine", "e", "--runs", "20", "--out", "b", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "b" / "benchmark.json").stat().st_size > 0
+    result = run_command(checkout, "check_parity.py", "--engine", "e", "--checkpoint", str(weights), cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    result = run_command(checkout, "export_onnx.py", "--checkpoint", str(weights), "--out", "s.onnx", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
