@@ -1,17 +1,19 @@
 """The main path: one frame of a calibrated rig in, metric depth with honest validity out.
 
-frame -> prepare (decode, resize, crop) -> infer (the whole network) -> decode (what may be trusted) -> SurroundDepth
+prepare   decode the JPEGs, resize, crop                    imaging
+infer     the whole network, pixels and rays to metres      the engine
+decode    which pixels have a depth, which see the sky      here
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from surround_depth.errors import EngineMismatchError
-from surround_depth.frame import SurroundDepth, SurroundFrame
+from surround_depth.frame import Image, SurroundDepth, SurroundFrame
 from surround_depth.geometry import MIN_RAY_Z
 from surround_depth.imaging import plan_images
-from surround_depth.inference.backend import Backend, EngineSpec, NetworkInputs, NetworkOutputs
+from surround_depth.inference.backend import Backend, NetworkOutputs
+from surround_depth.inference.engine_slots import EngineSlots
 from surround_depth.inference.latency import LatencyRecorder
 from surround_depth.inference.rig_check import require_same_rig
 from surround_depth.rig import Rig
@@ -39,7 +41,7 @@ class SurroundDepthPipeline:
         self._plans = plan_images(rig, backend.spec.input)
         # Pixels that can never have a depth: our own vehicle, and corners outside a fisheye's image circle.
         self._blind = self._plans.own_body | ~(self._plans.pixel_rays[..., 2] > MIN_RAY_Z)
-        self._slots = _EngineSlots(backend.spec, self._plans.rays, rig)
+        self._slots = EngineSlots(backend.spec, self._plans.rays, rig)
 
     def __call__(self, frame: SurroundFrame) -> SurroundDepth:
         """Return the depth of one frame, in the cameras of the network-resolution rig.
@@ -50,7 +52,7 @@ class SurroundDepthPipeline:
         """
         require_same_rig(self.rig, frame.rig)
         with self.latency.stage("prepare"):
-            images = self._plans.prepare(frame.images)
+            images = self._plans.prepare(_live_images(frame))
         with self.latency.stage("infer"):
             outputs = self.backend.infer(self._slots.fill(images, frame.camera_valid))
         with self.latency.stage("decode"):
@@ -77,28 +79,6 @@ class SurroundDepthPipeline:
         )
 
 
-class _EngineSlots:
-    """The engine's static camera slots: the rig's cameras first, the rest empty and marked as having no image."""
-
-    def __init__(self, spec: EngineSpec, rays: np.ndarray, rig: Rig) -> None:
-        n = len(rig)
-        if n > spec.n_cameras:
-            raise EngineMismatchError(
-                f"rig '{rig.name}' has {n} cameras and the engine was built for {spec.n_cameras}; "
-                f"rebuild it with python deploy/build_engine.py --cameras {n}, or select fewer cameras"
-            )
-        self._shapes = spec.input_shapes()
-        self._rays = np.zeros(self._shapes["rays"], np.float32)
-        self._rays[..., 2] = 1.0  # an empty slot still needs unit rays: a zero vector would be NaN once normalised
-        self._rays[:n] = rays
-        self._T_ego_cam = np.tile(np.eye(4, dtype=np.float32), (spec.n_cameras, 1, 1))
-        self._T_ego_cam[:n] = rig.T_ego_cam
-
-    def fill(self, images: np.ndarray, camera_valid: np.ndarray) -> NetworkInputs:
-        """Return the engine's inputs for images uint8 [N, H, W, 3] and camera_valid bool [N] of the rig's cameras."""
-        n_slots, n = self._shapes["images"][0], len(images)
-        slots_valid = np.zeros(n_slots, np.float32)
-        slots_valid[:n] = camera_valid
-        if n < n_slots:
-            images = np.concatenate([images, np.zeros((n_slots - n, *images.shape[1:]), np.uint8)])
-        return NetworkInputs(images, self._rays, self._T_ego_cam, slots_valid)
+def _live_images(frame: SurroundFrame) -> tuple[Image | None, ...]:
+    """Return the images without those of dead cameras: what a broken camera sent is not even decoded."""
+    return tuple(image if valid else None for image, valid in zip(frame.images, frame.camera_valid, strict=True))

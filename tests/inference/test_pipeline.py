@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from box_world import ENGINE, BoxDrive, OracleBackend, exact_depth, make_camera, make_rig, yawed
 
-from surround_depth.errors import CalibrationError, EngineMismatchError
-from surround_depth.frame import SurroundFrame
+from surround_depth.errors import CalibrationError, DataError, EngineMismatchError
+from surround_depth.frame import EncodedImage, SurroundFrame
 from surround_depth.geometry import rigid
 from surround_depth.inference.backend import NetworkInputs, NetworkOutputs
 from surround_depth.inference.latency import LatencyRecorder
@@ -84,6 +84,17 @@ def test_a_dead_camera_is_marked_for_the_engine_and_in_the_result() -> None:
     assert not depth.sky[2].any()
     assert (depth.confidence[2] == 0.0).all()
     assert depth.valid[[0, 1, 3, 4, 5]].any(axis=(1, 2)).all()
+
+
+def test_what_a_dead_camera_sent_is_not_decoded() -> None:
+    frame = DRIVE[0].frame
+    images = (EncodedImage(b"half a jpeg", "CAM.jpg"), *frame.images[1:])
+    pipeline = SurroundDepthPipeline(OracleBackend(DRIVE), DRIVE.rig)
+    dead = np.array([False, True, True, True, True, True])
+    depth = pipeline(replace(frame, images=images, camera_valid=dead))
+    assert not depth.images[0].any()
+    with pytest.raises(DataError, match=r"CAM\.jpg"):
+        pipeline(replace(frame, images=images))
 
 
 def test_a_rig_of_three_cameras_fills_three_of_six_slots() -> None:

@@ -1,0 +1,9 @@
+"""How the hot loops of fusion are compiled."""
+
+from __future__ import annotations
+
+import numba
+
+# Not parallel: not every threading layer of numba allows a threaded kernel to be called from two threads of a host.
+# `nogil` lets the host's other threads run meanwhile; numpy's error model spares a branch in every division.
+kernel = numba.njit(cache=True, nogil=True, error_model="numpy")

@@ -1,0 +1,1 @@
+"""Playback and the vehicle runtime. Never imports torch."""

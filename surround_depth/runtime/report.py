@@ -1,0 +1,80 @@
+"""The numbers of a playback as JSON: what ran, how long each stage took, what was dropped, how wrong it was."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from surround_depth import __version__
+from surround_depth.inference.backend import EngineSpec
+from surround_depth.runtime.pacing import PlaybackOptions
+from surround_depth.runtime.player import PlaybackResult
+
+
+def playback_report(
+    result: PlaybackResult, options: PlaybackOptions, spec: EngineSpec, source: dict[str, str]
+) -> dict[str, Any]:
+    """Return the report as plain values. `source` says what was played, for example dataset, scene and engine."""
+    return {
+        "source": source,
+        "surround_depth": __version__,
+        "machine": {"platform": platform.platform(), "cpus": os.cpu_count()},
+        "engine": {
+            "model_sha256": spec.model_hash,
+            "input_px": [spec.input.height_px, spec.input.width_px],
+            "n_cameras": spec.n_cameras,
+            "depth_range_m": [spec.min_depth_m, spec.max_depth_m],
+        },
+        "playback": asdict(options),
+        "frames": {"played": result.n_played, "dropped": result.n_dropped},
+        "latency_ms": {
+            stage: {key.removesuffix("_ms"): value for key, value in asdict(latency).items()}
+            for stage, latency in result.latency.summary().items()
+        },
+        "cloud_points": {"median": float(np.median(result.n_points)) if result.n_points else 0.0},
+        "error_lidar": result.lidar_score.as_dict(),
+        "error_dense_truth": result.truth_score.as_dict(),
+    }
+
+
+def write_report(path: Path, report: dict[str, Any]) -> None:
+    """Write a report as JSON; a number that does not exist (an error over no pixels) is null."""
+    path.write_text(json.dumps(_without_nan(report), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def report_lines(report: dict[str, Any]) -> list[str]:
+    """Return the report as a few lines for a terminal."""
+    frames = report["frames"]
+    lines = [f"frames   played {frames['played']}, dropped {frames['dropped']}"]
+    for stage, latency in report["latency_ms"].items():
+        lines.append(f"{stage:8} p50 {latency['p50']:7.1f}   p95 {latency['p95']:7.1f}   p99 {latency['p99']:7.1f} ms")
+    for label, key in (("LiDAR", "error_lidar"), ("dense truth", "error_dense_truth")):
+        lines += _error_lines(label, report[key])
+    return lines
+
+
+def _error_lines(label: str, error: dict[str, Any] | None) -> list[str]:
+    if error is None:
+        return [f"error against {label}: none recorded"]
+    low_m, high_m = error["range_m"]
+    lines = [f"error against {label}, {low_m:g} to {high_m:g} m, {100 * error['coverage']:.1f} % of it answered"]
+    for name, errors in [*error["per_camera"].items(), ("mean", error["mean"])]:
+        lines.append(
+            f"  {name:18} AbsRel {errors['abs_rel']:.3f}   RMSE {errors['rmse']:6.2f} m   a1 {errors['a1']:.3f}"
+        )
+    return lines
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
