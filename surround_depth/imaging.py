@@ -27,6 +27,7 @@ RAY_STRIDE_PX = 8  # one ray of the engine's input per cell
 _JPEG_MAGIC = b"\xff\xd8"
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _DCT_FACTORS = (8, 4, 2)
+ONE_SURFACE_RATIO = 1.1
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
@@ -78,16 +79,35 @@ class ImagePlan:
         return np.ascontiguousarray(self._crop(resized))
 
     def sample_nearest(self, values: NDArray[Scalar]) -> NDArray[Scalar]:
-        """Return `values` [H_i, W_i] of the recorded image at the source pixel nearest to each network pixel [H, W].
+        """Return `values` [H_i, W_i] of the recorded image at the source pixel nearest to each network pixel [H, W]."""
+        rows, columns = self._source_positions()
+        return np.asarray(values[(rows + 0.5).astype(int)[:, None], (columns + 0.5).astype(int)])
 
-        For labels: depths are picked, never averaged across an edge.
+    def sample_depth(self, depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return dense depth [H_i, W_i] of the recorded image at the centre of each network pixel [H, W].
+
+        Inverse depth is linear over a plane, so it is interpolated where the four source pixels around a centre lie on
+        one surface (within 10 %); across an edge, and beside NaN, the nearest pixel is picked: never a depth between
+        two things. Picking everywhere would be off by up to half a source pixel, 2 % on a grazing road.
         """
+        rows, columns = self._source_positions()
+        top, left = np.floor(rows).astype(int), np.floor(columns).astype(int)
+        bottom, right = (top + 1).clip(max=self.camera.height_px - 1), (left + 1).clip(max=self.camera.width_px - 1)
+        corners = np.stack([depth_m[y[:, None], x] for y in (top, bottom) for x in (left, right)])
+        v, u = (rows - top)[:, None], columns - left
+        weights = np.stack([(1 - v) * (1 - u), (1 - v) * u, v * (1 - u), v * u])
+        with np.errstate(invalid="ignore", divide="ignore"):
+            one_surface = corners.max(axis=0) <= ONE_SURFACE_RATIO * corners.min(axis=0)  # False beside NaN
+            interpolated = 1.0 / (weights / corners).sum(axis=0)
+        return np.where(one_surface, interpolated, self.sample_nearest(depth_m)).astype(np.float32)
+
+    def _source_positions(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the rows [H] and columns [W] of the recorded image that lie under the network pixels' centres."""
         camera = self.camera
         scale_y, scale_x = camera.height_px / self.resized_height_px, camera.width_px / self.resized_width_px
-        rows = ((np.arange(self.spec.height_px) + self.top_px + 0.5) * scale_y).astype(int)
-        columns = ((np.arange(self.spec.width_px) + self.left_px + 0.5) * scale_x).astype(int)
-        picked = values[rows[:, None].clip(0, camera.height_px - 1), columns.clip(0, camera.width_px - 1)]
-        return np.asarray(picked)
+        rows = (np.arange(self.spec.height_px) + self.top_px + 0.5) * scale_y - 0.5
+        columns = (np.arange(self.spec.width_px) + self.left_px + 0.5) * scale_x - 0.5
+        return rows.clip(0, camera.height_px - 1), columns.clip(0, camera.width_px - 1)
 
     def _crop(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return image[self.top_px : self.top_px + self.spec.height_px, self.left_px : self.left_px + self.spec.width_px]

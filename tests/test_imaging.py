@@ -6,7 +6,7 @@ import pytest
 
 from surround_depth.errors import ConfigError, DataError
 from surround_depth.frame import EncodedImage
-from surround_depth.geometry import Lens, project, quaternion_to_R, rigid, unit_rays
+from surround_depth.geometry import Lens, project, quaternion_to_R, ray_grid, rigid, unit_rays
 from surround_depth.imaging import InputSpec, decode_image, encode_jpeg, plan_image, plan_images, read_encoded
 from surround_depth.rig import Camera, Rig, load_rig
 
@@ -141,3 +141,33 @@ def test_own_body_covers_every_touched_pixel_and_labels_are_picked():
 def test_a_missing_image_is_black():
     rig = Rig("one", (make_camera(),))
     assert not plan_images(rig, SPEC).prepare((None,)).any()
+
+
+@pytest.mark.parametrize("size", [(192, 352), (448, 800), (928, 1632)])
+def test_dense_depth_of_a_plane_stays_exact(size):
+    camera = make_camera()
+    plan = plan_image(camera, InputSpec(height_px=size[0], width_px=size[1]))
+    normal = np.array([0.1, 0.9, 0.2])  # n . p = 1.5: a tilted road under the camera
+
+    def plane_depth(rays):
+        with np.errstate(divide="ignore"):
+            depth_m = 1.5 * rays[..., 2] / (rays @ normal)
+        return np.where((depth_m > 0) & (depth_m < 60.0), depth_m, np.nan).astype(np.float32)
+
+    recorded = plane_depth(ray_grid(900, 1600, camera.K))
+    network = plan.network_camera
+    expected = plane_depth(ray_grid(*size, network.K))
+    sampled = plan.sample_depth(recorded)
+    both = np.isfinite(sampled) & np.isfinite(expected)
+    assert both.mean() > 0.3
+    assert np.abs(sampled / expected - 1)[both & (expected < 50.0)].max() < 1e-3
+
+
+def test_dense_depth_across_an_edge_is_one_side_or_the_other():
+    depth_m = np.full((900, 1600), 40.0, np.float32)
+    depth_m[:, 801:] = 5.0
+    depth_m[:300] = np.nan
+    sampled = plan_image(make_camera(), SPEC).sample_depth(depth_m)
+    finite = sampled[np.isfinite(sampled)]
+    np.testing.assert_array_equal(np.unique(finite.round(4)), [5.0, 40.0])
+    assert np.isnan(sampled[:50]).all()

@@ -17,7 +17,7 @@ def render_tree(
     configs: Sequence[DriveConfig],
     *,
     workers: int = 1,
-    on_drive: Callable[[DriveRecord], None] = lambda record: None,
+    on_drive: Callable[[DriveRecord], object] = lambda record: None,
 ) -> None:
     """Render and write every drive, in `workers` processes, then the tables of all; a `root` that exists is extended.
 

@@ -64,5 +64,5 @@ def lidar_truth(sample: Sample, depth: SurroundDepth) -> NDArray[np.float32] | N
 def dense_truth(truth: DenseTruth, plans: ImagePlans) -> NDArray[np.float32]:
     """Return exact depth [N, H, W] on the network's pixels: the recorded pixel nearest to each, never an average."""
     return np.stack(
-        [plan.sample_nearest(depth_m) for plan, depth_m in zip(plans.plans, truth.depth_m, strict=True)]
+        [plan.sample_depth(depth_m) for plan, depth_m in zip(plans.plans, truth.depth_m, strict=True)]
     ).astype(np.float32)
