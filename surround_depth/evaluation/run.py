@@ -1,0 +1,79 @@
+"""Run predictors over drives and score them against every kind of truth the drives have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surround_depth.data.sample import Sample, SampleSequence
+from surround_depth.errors import DataError
+from surround_depth.evaluation.predictors import Predictor
+from surround_depth.evaluation.scores import DepthScores, ScoreBoard, TruthRange
+from surround_depth.evaluation.truth import TruthKind, truth_depth_m, truth_kinds
+from surround_depth.imaging import ImagePlans, InputSpec, plan_images
+from surround_depth.rig import Rig
+
+Scores = dict[TruthKind, dict[str, DepthScores]]
+
+
+def score_predictors(
+    samples: Iterable[Sample],
+    predictors: Mapping[str, Predictor],
+    spec: InputSpec,
+    truth_range: TruthRange | None = None,
+) -> Scores:
+    """Return truth kind -> predictor name -> scores. All predictors answer at the resolution of `spec`.
+
+    Scenes may have different cameras; scores are kept by camera name.
+
+    Raises:
+        DataError: no sample has any truth, or a predictor answers for other cameras than the frame has.
+    """
+    limits = truth_range or TruthRange()
+    planner = Planner(spec)
+    boards: dict[TruthKind, dict[str, ScoreBoard]] = {}
+    for sample in samples:
+        plans = planner.plans(sample.frame.rig)
+        truths = {kind: truth_depth_m(sample, plans, kind) for kind in truth_kinds(sample)}
+        for name, predictor in predictors.items():
+            depth_m = predictor(sample.frame)
+            for kind, truth_m in truths.items():
+                board = boards.setdefault(kind, {}).setdefault(name, ScoreBoard(limits))
+                board.add(sample.frame.rig.names, depth_m, truth_m)
+    if not boards:
+        raise DataError("nothing to score: no sample has dense truth or a LiDAR sweep")
+    return {kind: {name: board.scores() for name, board in named.items()} for kind, named in boards.items()}
+
+
+class Planner:
+    """The image plans of the rig at hand, made anew only when the calibration changes."""
+
+    def __init__(self, spec: InputSpec) -> None:
+        self._spec = spec
+        self._fingerprint = ""
+        self._plans: ImagePlans | None = None
+
+    def plans(self, rig: Rig) -> ImagePlans:
+        """Return the plans of `rig`."""
+        fingerprint = rig.fingerprint
+        if self._plans is None or fingerprint != self._fingerprint:
+            self._plans, self._fingerprint = plan_images(rig, self._spec), fingerprint
+        return self._plans
+
+
+def samples_of(sequences: Iterable[SampleSequence], *, stride: int = 1) -> Iterator[Sample]:
+    """Yield every `stride`-th sample of every sequence, read one at a time."""
+    for sequence in sequences:
+        for index in range(0, len(sequence), stride):
+            yield sequence[index]
+
+
+def true_depths(samples: Iterable[Sample], spec: InputSpec) -> Iterator[NDArray[np.float32]]:
+    """Yield the best true depth [N, H, W] of each sample: dense where there is any, else LiDAR."""
+    planner = Planner(spec)
+    for sample in samples:
+        kinds = truth_kinds(sample)
+        if kinds:
+            yield truth_depth_m(sample, planner.plans(sample.frame.rig), kinds[0])

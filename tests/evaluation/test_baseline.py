@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from surround_depth.errors import DataError
+from surround_depth.evaluation.baseline import per_pixel_mean_m
+
+NAN = np.nan
+
+
+def test_mean_over_frames_then_row_then_camera() -> None:
+    first = np.array([[[2.0, NAN], [NAN, NAN]], [[8.0, 8.0], [4.0, 4.0]]], np.float32)
+    second = np.array([[[4.0, 9.0], [NAN, NAN]], [[NAN, 4.0], [4.0, 4.0]]], np.float32)
+    # Camera 0: pixel means 3 and 9; its lower row saw nothing and takes the camera mean (2 + 4 + 9) / 3 = 5.
+    expected = np.array([[[3.0, 9.0], [5.0, 5.0]], [[8.0, 6.0], [4.0, 4.0]]], np.float32)
+    np.testing.assert_allclose(per_pixel_mean_m([first, second]), expected)
+
+
+def test_hole_takes_its_row() -> None:
+    truth = np.array([[[2.0, NAN, 4.0], [50.0, 50.0, 50.0]]], np.float32)
+    assert per_pixel_mean_m([truth])[0, 0, 1] == pytest.approx(3.0)
+
+
+def test_no_frame_is_refused() -> None:
+    with pytest.raises(DataError, match="at least one training frame"):
+        per_pixel_mean_m([])
+
+
+def test_blind_camera_is_refused() -> None:
+    with pytest.raises(DataError, match=r"cameras \[1\]"):
+        per_pixel_mean_m([np.array([[[1.0]], [[NAN]]], np.float32)])
