@@ -1,0 +1,142 @@
+"""The training objective: every raw term, then the weighted total (distillation.md, D15, the terms present here)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from pydantic import Field
+from torch import Tensor
+
+from surround_depth.config import StrictModel
+from surround_depth.losses import bin_distillation, supervised
+from surround_depth.losses.masked import Term
+
+
+class LossConfig(StrictModel):
+    """Weights and choices. A weight of 0 leaves the term out."""
+
+    silog: float = Field(default=1.0, ge=0.0)
+    chamfer: float = Field(default=0.1, ge=0.0)
+    sky: float = Field(default=0.5, ge=0.0)
+    confidence: float = Field(default=0.5, ge=0.0)
+    confidence_sky: float = Field(default=0.1, ge=0.0)
+    kl: float = Field(default=1.0, ge=0.0)
+    """CKD-B (D5), ramped in."""
+    x1: float = Field(default=0.5, ge=0.0)
+    """The crossed term on the centers (D6), ramped in."""
+    dense: float = Field(default=0.0, ge=0.0)
+    """|ln d_S - ln d_A| at full size (the log form of KD-L1, D14), ramped in."""
+    pool: Literal["sample", "image", "batch"] = "sample"
+    assign: Literal["twohot", "gauss"] = "twohot"
+    sigma: float = Field(default=1.0, gt=0.0)
+    """Width of `assign: gauss`, in mean bin widths."""
+    ramp: float = Field(default=0.05, ge=0.0, le=1.0)
+    """Share of the steps over which teacher terms grow from 0 to their weight."""
+
+
+class Prediction(Protocol):
+    """What a student's output must offer (shapes as in `models.student.StudentOutput`)."""
+
+    @property
+    def depth_m(self) -> Tensor: ...
+    @property
+    def confidence_logit(self) -> Tensor: ...
+    @property
+    def logits(self) -> Tensor: ...
+    @property
+    def edges_m(self) -> Tensor: ...
+    @property
+    def centers_m(self) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the student is compared with, all [B, N, H, W]."""
+
+    lidar_m: Tensor
+    """z-depth, NaN where no point fell."""
+    lidar_mask: Tensor
+    """m_gt: LiDAR pixel inside the depth range, not own body, camera alive."""
+    sky: Tensor
+    """The teacher calls it sky; camera alive, not own body."""
+    teacher_m: Tensor
+    """d_A, the teacher aligned to metres (D3): positive everywhere, meaningful inside `teacher_mask`."""
+    teacher_mask: Tensor
+    """m_kd: camera alive, not own body, not sky, teacher finite, alignment usable."""
+
+
+@dataclass(frozen=True)
+class LossReport:
+    """The total to minimise and the raw terms behind it (before weighting)."""
+
+    total: Tensor
+    terms: dict[str, Term]
+
+
+def training_loss(
+    prediction: Prediction, targets: Targets, config: LossConfig, *, max_depth_m: float, progress: float
+) -> LossReport:
+    """Return the weighted total and every raw term.
+
+    Args:
+        max_depth_m: the far end of the student's bins, where sky belongs.
+        progress: share of the training done, in [0, 1]; teacher terms are ramped in by it.
+    """
+    terms = _supervised_terms(prediction, targets, config, max_depth_m) | _teacher_terms(prediction, targets, config)
+    ramp = min(1.0, progress / config.ramp) if config.ramp > 0 else 1.0
+    weights = {
+        "silog": config.silog,
+        "chamfer": config.chamfer,
+        "sky": config.sky,
+        "confidence": config.confidence,
+        "confidence_sky": config.confidence_sky,
+        "kl": config.kl * ramp,
+        "x1": config.x1 * ramp,
+        "dense": config.dense * ramp,
+    }
+    total = sum((weights[name] * term.value for name, term in terms.items()), prediction.depth_m.new_zeros(()))
+    return LossReport(total, terms)
+
+
+def _supervised_terms(
+    prediction: Prediction, targets: Targets, config: LossConfig, max_depth_m: float
+) -> dict[str, Term]:
+    truth_m, mask, sky = targets.lidar_m, targets.lidar_mask, targets.sky
+    terms = {"silog": supervised.silog(prediction.depth_m, truth_m, mask, config.pool)}
+    if config.chamfer > 0:
+        terms["chamfer"] = supervised.center_chamfer(prediction.centers_m, truth_m, mask)
+    if config.sky > 0:
+        terms["sky"] = supervised.sky_distance(prediction.depth_m, sky, max_depth_m)
+    if config.confidence > 0:
+        terms["confidence"] = supervised.confidence_on_truth(
+            prediction.confidence_logit, prediction.depth_m, truth_m, mask
+        )
+    if config.confidence_sky > 0:
+        terms["confidence_sky"] = supervised.confidence_on_sky(prediction.confidence_logit, sky)
+    return terms
+
+
+def _teacher_terms(prediction: Prediction, targets: Targets, config: LossConfig) -> dict[str, Term]:
+    terms: dict[str, Term] = {}
+    if config.kl > 0 or config.x1 > 0:
+        stride = targets.teacher_m.shape[-1] // prediction.logits.shape[-1]
+        teacher_m, mask = at_cell_centers(targets.teacher_m, stride), at_cell_centers(targets.teacher_mask, stride)
+        teacher = bin_distillation.assign_to_bins(
+            teacher_m, prediction.edges_m, prediction.centers_m, config.assign, config.sigma
+        )
+        if config.kl > 0:
+            terms["kl"] = bin_distillation.bin_divergence(teacher, prediction.logits, mask)
+        if config.x1 > 0:
+            both = targets.lidar_mask & targets.teacher_mask
+            terms["x1"] = bin_distillation.crossed_centers(
+                teacher, prediction.centers_m, targets.lidar_m, both, config.pool
+            )
+    if config.dense > 0:
+        terms["dense"] = bin_distillation.aligned_log_l1(prediction.depth_m, targets.teacher_m, targets.teacher_mask)
+    return terms
+
+
+def at_cell_centers(full: Tensor, stride: int) -> Tensor:
+    """Return the pixel nearest each cell's centre [B, N, H/stride, W/stride]; a mean would invent depths on edges."""
+    return full[..., stride // 2 :: stride, stride // 2 :: stride]

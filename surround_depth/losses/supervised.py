@@ -1,0 +1,89 @@
+"""Losses against LiDAR depth: SILog and the Chamfer of bin centers (distillation.md, D2), sky, confidence."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from surround_depth.losses.masked import Term, log_difference, masked_mean
+
+Pool = Literal["sample", "image", "batch"]
+MIN_PIXELS = 16
+_VARIANCE_FOCUS = 0.85
+_CONFIDENT_LOG_RATIO = math.log(1.25)
+_POOLED_AXES: dict[Pool, tuple[int, ...]] = {"batch": (0, 1, 2, 3), "sample": (1, 2, 3), "image": (2, 3)}
+
+
+def silog(depth_m: Tensor, truth_m: Tensor, mask: Tensor, pool: Pool = "sample") -> Term:
+    """Return the scale-invariant log error, `10 sqrt(max(mean e^2 - 0.85 (mean e)^2, 1e-8))`, mean over pools.
+
+    `pool: sample` takes mean e over all cameras of a sample, so a difference in scale between cameras counts as
+    variance. Pools of fewer than 16 pixels are left out.
+
+    Args:
+        depth_m: [B, N, H, W], positive.
+        truth_m: [B, N, H, W], NaN allowed outside the mask.
+        mask: bool [B, N, H, W].
+
+    Source: [C] BTS / AdaBins as in distillation.md 4.5; the pooling is [O]. D2.
+    """
+    axes = _POOLED_AXES[pool]
+    e = log_difference(depth_m, truth_m, mask)
+    n_pixels = mask.sum(dim=axes)
+    n = n_pixels.clamp(min=1).float()
+    spread = e.square().sum(dim=axes) / n - _VARIANCE_FOCUS * (e.sum(dim=axes) / n).square()
+    # the root's gradient is infinite at zero error: clamp the radicand
+    error = 10.0 * torch.sqrt(spread.clamp(min=1e-8))
+    counted = n_pixels >= MIN_PIXELS
+    return Term(masked_mean(error, counted).value, torch.where(counted, n_pixels, 0).sum())
+
+
+def center_chamfer(centers_m: Tensor, truth_m: Tensor, mask: Tensor, max_points: int = 4096) -> Term:
+    """Return the two-way Chamfer distance, in log depth, between each image's bin centers and its true depths.
+
+    `mean_k min_i + mean_i min_k of (ln c_k - ln g_i)^2`, over evenly thinned points, mean over images with points.
+
+    Args:
+        centers_m: [B, N, M].
+        truth_m, mask: [B, N, H, W].
+
+    Source: [C] AdaBins@0952d91e (there in metres, at most one image); log space and thinning [O]. D2.
+    """
+    distances = []
+    for centers, truth, valid in zip(centers_m.flatten(0, 1), truth_m.flatten(0, 1), mask.flatten(0, 1), strict=True):
+        points = truth[valid]
+        if len(points) == 0:
+            continue
+        points = points[:: math.ceil(len(points) / max_points)]
+        squared = (torch.log(centers.float())[:, None] - torch.log(points.float())[None, :]).square()  # [M, P]
+        distances.append(squared.min(dim=1).values.mean() + squared.min(dim=0).values.mean())
+    count = torch.tensor(len(distances), device=centers_m.device)
+    return Term(torch.stack(distances).mean() if distances else centers_m.new_zeros(()), count)
+
+
+def sky_distance(depth_m: Tensor, sky: Tensor, max_depth_m: float) -> Term:
+    """Return the mean log distance of sky pixels from the far end of the range.
+
+    The last bin thereby means "beyond range". Source: ours [O]. Shapes [B, N, H, W]; `sky` is bool.
+    """
+    far_m = torch.full_like(depth_m, max_depth_m)
+    return masked_mean(-log_difference(depth_m, far_m, sky).clamp(max=0.0), sky)
+
+
+def confidence_on_truth(confidence_logit: Tensor, depth_m: Tensor, truth_m: Tensor, mask: Tensor) -> Term:
+    """Return the cross-entropy of the confidence against "this depth is within a factor 1.25 of the truth".
+
+    The gradient reaches the confidence only. Source: ours [O]. Shapes [B, N, H, W].
+    """
+    hit = (log_difference(depth_m.detach(), truth_m, mask).abs() < _CONFIDENT_LOG_RATIO).float()
+    return masked_mean(F.binary_cross_entropy_with_logits(confidence_logit.float(), hit, reduction="none"), mask)
+
+
+def confidence_on_sky(confidence_logit: Tensor, sky: Tensor) -> Term:
+    """Return the cross-entropy of the confidence against 0 on sky: nothing to measure there. Shapes [B, N, H, W]."""
+    nothing = torch.zeros_like(confidence_logit, dtype=torch.float32)
+    return masked_mean(F.binary_cross_entropy_with_logits(confidence_logit.float(), nothing, reduction="none"), sky)

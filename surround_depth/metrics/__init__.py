@@ -1,0 +1,1 @@
+"""Measures of depth, in plain numpy."""

@@ -1,0 +1,140 @@
+"""A student on disk: model.safetensors, config.json (what rebuilds it, and its origin), README.md (its card)."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+from safetensors.torch import load_file, save_file
+
+from surround_depth.config import StrictModel, parse_config
+from surround_depth.errors import ConfigError, DataError
+from surround_depth.imaging import InputSpec
+from surround_depth.models.config import StudentConfig
+from surround_depth.models.student import Student
+
+WEIGHTS_NAME = "model.safetensors"
+CONFIG_NAME = "config.json"
+CARD_NAME = "README.md"
+FORMAT_VERSION = 1
+
+
+class CheckpointConfig(StrictModel):
+    """The content of config.json."""
+
+    format_version: int = FORMAT_VERSION
+    student: StudentConfig
+    input: InputSpec
+    provenance: dict[str, Any] = Field(default_factory=dict)
+    """Data, teacher, steps, seed, commit, command, metrics and licences: free-form, for people and manifests."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A student as loaded, in eval mode, with the input it was trained for."""
+
+    student: Student
+    config: CheckpointConfig
+
+
+def save_student(directory: Path, student: Student, config: CheckpointConfig, card: str = "") -> None:
+    """Write (or replace) the checkpoint `directory` in one step: a reader sees the old one or the new one, whole."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in student.state_dict().items()}
+
+    def write(folder: Path) -> None:
+        save_file(tensors, folder / WEIGHTS_NAME)
+        (folder / CONFIG_NAME).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        (folder / CARD_NAME).write_text(card or "A surround_depth student.\n", encoding="utf-8")
+
+    replace_directory(directory, write)
+
+
+def load_student(directory: Path) -> Checkpoint:
+    """Return the student of a checkpoint directory, in eval mode on the CPU.
+
+    Raises:
+        DataError: a file is missing or damaged, or the weights do not fit the configuration.
+    """
+    config = read_checkpoint_config(directory)
+    student = Student(config.student)
+    try:
+        tensors = load_file(directory / WEIGHTS_NAME)
+    except FileNotFoundError as error:
+        raise DataError(f"{directory}: no {WEIGHTS_NAME}; is this a checkpoint directory?") from error
+    except Exception as error:  # safetensors raises its own type for a damaged header
+        raise DataError(f"{directory / WEIGHTS_NAME}: damaged or truncated ({error}); copy it again") from error
+    load_weights(student, tensors, str(directory))
+    return Checkpoint(student.eval(), config)
+
+
+def load_weights(student: Student, tensors: dict[str, Any], origin: str) -> None:
+    """Copy `tensors` into the student; every name and shape must fit.
+
+    Raises:
+        DataError: names the first tensors that do not.
+    """
+    expected = student.state_dict()
+    missing, unknown = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected.keys())
+    reshaped = [n for n in expected.keys() & tensors.keys() if expected[n].shape != tensors[n].shape]
+    if missing or unknown or reshaped:
+        raise DataError(
+            f"{origin}: the weights do not fit the student: missing {missing[:3]}, unknown {unknown[:3]}, "
+            f"other shape {sorted(reshaped)[:3]}"
+        )
+    student.load_state_dict(tensors)
+
+
+def read_checkpoint_config(directory: Path) -> CheckpointConfig:
+    """Return config.json of a checkpoint directory, validated.
+
+    Raises:
+        DataError: there is none, it is not JSON, or not of this format.
+    """
+    path = directory / CONFIG_NAME
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{directory}: no {CONFIG_NAME}; is this a checkpoint directory?") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as JSON: {error}") from error
+    version = tree.get("format_version") if isinstance(tree, dict) else None
+    if version != FORMAT_VERSION:
+        raise DataError(f"{path}: format_version {version}; this release reads {FORMAT_VERSION}")
+    try:
+        return parse_config(CheckpointConfig, tree, str(path))
+    except ConfigError as error:
+        raise DataError(str(error)) from error
+
+
+def replace_directory(directory: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temporary sibling, flush it to disk, then rename it over `directory`."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    try:
+        write(fresh)
+        for path in fresh.iterdir():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+        fresh.chmod(0o755)
+        _swap(fresh, directory)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _swap(fresh: Path, directory: Path) -> None:
+    if not directory.exists():
+        fresh.rename(directory)
+        return
+    # a full directory cannot be renamed over: move the old one aside for the moment between
+    retired = directory.with_name(f".{directory.name}.retired")
+    shutil.rmtree(retired, ignore_errors=True)
+    directory.rename(retired)
+    fresh.rename(directory)
+    shutil.rmtree(retired, ignore_errors=True)

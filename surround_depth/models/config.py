@@ -1,0 +1,109 @@
+"""What a student is: sizes, bins and the presets. Stored beside the weights, so a checkpoint rebuilds itself."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from surround_depth.config import StrictModel
+from surround_depth.errors import ConfigError
+
+Preset = Literal["nano", "small", "base"]
+
+
+class EncoderConfig(StrictModel):
+    """The shared image encoder, any four-scale backbone that `transformers.AutoBackbone` knows."""
+
+    source: str | None = None
+    """Local directory or hub id of pretrained weights. None: random initialisation from `backbone`."""
+    allow_download: bool = False
+    """Whether a hub id may be fetched; False reads local files only."""
+    backbone: dict[str, Any] = Field(default_factory=dict)
+    """A transformers backbone configuration (`model_type` included); filled in from `source` when that is given."""
+
+    @field_validator("backbone", mode="before")
+    @classmethod
+    def _sequences_are_lists(cls, backbone: dict[str, Any]) -> dict[str, Any]:
+        # the YAML door makes tuples; transformers compares with lists, and a stored config must equal the given one
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in backbone.items()}
+
+    @model_validator(mode="after")
+    def _has_an_origin(self) -> EncoderConfig:
+        if self.source is None and "model_type" not in self.backbone:
+            raise ValueError("encoder: give `source`, or `backbone` with a `model_type`")
+        return self
+
+
+class BinConfig(StrictModel):
+    """Depth bins (distillation.md, D1)."""
+
+    n_bins: int = Field(default=64, ge=8, le=256)
+    min_depth_m: float = Field(default=0.5, gt=0.0)
+    max_depth_m: float = Field(default=80.0, gt=0.0)
+    """The far end of the last bin. It also means "beyond range": sky is trained towards it."""
+    space: Literal["log", "linear"] = "log"
+    centers: Literal["sample", "image", "fixed"] = "sample"
+    """One adaptive set of centers per frame (all cameras share it), one per camera, or log-uniform constants."""
+
+    @model_validator(mode="after")
+    def _near_before_far(self) -> BinConfig:
+        if self.min_depth_m >= self.max_depth_m:
+            raise ValueError(f"bins: min_depth_m {self.min_depth_m} must be below max_depth_m {self.max_depth_m}")
+        return self
+
+
+class StudentConfig(StrictModel):
+    """Everything that fixes the student's graph except the image size and the number of cameras."""
+
+    encoder: EncoderConfig
+    geometry_channels: int = Field(default=32, ge=8)
+    """Width of the ray embedding."""
+    fusion_layers: int = Field(default=1, ge=0)
+    """Attention layers over the tokens of all cameras; 0 looks at each camera alone."""
+    fusion_heads: int = Field(default=4, ge=1)
+    decoder_channels: tuple[int, int, int, int] = (96, 64, 48, 32)
+    """Widths at stride 32, 16, 8, 4."""
+    bins: BinConfig = BinConfig()
+    residual: bool = True
+    """Regress a residual inside the bin (the hybrid of D1)."""
+    upsampling: Literal["convex", "bilinear"] = "convex"
+    """How stride 4 becomes full size: learned convex weights keep edges, bilinear is the ablation."""
+
+
+def resnet_backbone(hidden_sizes: tuple[int, int, int, int], depths: tuple[int, int, int, int]) -> dict[str, Any]:
+    """Return the transformers configuration of a basic-block ResNet of these widths."""
+    return {
+        "model_type": "resnet",
+        "embedding_size": hidden_sizes[0],
+        "hidden_sizes": list(hidden_sizes),
+        "depths": list(depths),
+        "layer_type": "basic",
+        "hidden_act": "relu",
+    }
+
+
+def student_preset(preset: Preset, bins: BinConfig | None = None) -> StudentConfig:
+    """Return the named student: `nano` (quarter-width ResNet-18, 1.1 M parameters), `small` (half), `base` (full)."""
+    bins = bins or BinConfig()
+    match preset:
+        case "nano":
+            encoder = EncoderConfig(backbone=resnet_backbone((16, 32, 64, 128), (2, 2, 2, 2)))
+            return StudentConfig(encoder=encoder, bins=bins)
+        case "small":
+            encoder = EncoderConfig(backbone=resnet_backbone((32, 64, 128, 256), (2, 2, 2, 2)))
+            return StudentConfig(
+                encoder=encoder, geometry_channels=48, decoder_channels=(160, 96, 64, 48), fusion_layers=2, bins=bins
+            )
+        case "base":
+            encoder = EncoderConfig(backbone=resnet_backbone((64, 128, 256, 512), (2, 2, 2, 2)))
+            return StudentConfig(
+                encoder=encoder,
+                geometry_channels=64,
+                decoder_channels=(256, 160, 96, 64),
+                fusion_layers=2,
+                fusion_heads=8,
+                bins=bins,
+            )
+        case _:
+            raise ConfigError(f"student preset '{preset}' is unknown; choose nano, small or base")

@@ -1,0 +1,144 @@
+"""The multi-camera student: raw pixels and calibration in, metres and confidence out.
+
+    images, rays, T_ego_cam, camera_valid
+      -> normalise -> encoder -> ray conditioning -> view fusion -> decoder -> bins -> metres, confidence
+
+Letters: B samples, N cameras, C channels, M bins, H W pixels, h w the head grid (stride 4).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from surround_depth.models.config import StudentConfig
+from surround_depth.models.decoder import HEAD_STRIDE, BilinearUpsampling, ConvexUpsampling, Decoder
+from surround_depth.models.depth_bins import BinCenters, BinGrid, decode_depth
+from surround_depth.models.encoder import Encoder
+from surround_depth.models.ray_conditioning import RayConditioning
+from surround_depth.models.view_fusion import ViewFusion, pool_living_cameras
+
+_IMAGENET_MEAN = (123.675, 116.28, 103.53)
+_IMAGENET_STD = (58.395, 57.12, 57.375)
+_NO_CONFIDENCE = -1.0e4
+"""A logit that fp16 holds and whose sigmoid is exactly 0."""
+
+
+@dataclass(frozen=True)
+class StudentOutput:
+    """All that the losses need. float32 except `features`."""
+
+    depth_m: Tensor
+    """z-depth [B, N, H, W]."""
+    confidence_logit: Tensor
+    """[B, N, H, W]; its sigmoid is the probability that depth is within 25 % of the truth."""
+    head_depth_m: Tensor
+    """z-depth before upsampling [B, N, h, w]."""
+    logits: Tensor
+    """Bin logits [B, N, M, h, w]."""
+    edges_m: Tensor
+    """Bin edges [B, N, M + 1], near to far."""
+    centers_m: Tensor
+    """Bin centers [B, N, M]."""
+    features: Tensor
+    """Decoder features at stride 8 [B, N, C, H/8, W/8] (relations between views are distilled from these)."""
+
+    @property
+    def confidence(self) -> Tensor:
+        """Probability that depth is within 25 % of the truth [B, N, H, W]; 0 on a dead camera."""
+        return torch.sigmoid(self.confidence_logit)
+
+
+class Student(nn.Module):
+    """One network for a whole rig of any N cameras."""
+
+    pixel_mean: Tensor
+    pixel_std: Tensor
+
+    def __init__(self, config: StudentConfig) -> None:
+        super().__init__()
+        self.encoder = Encoder(config.encoder)
+        self.config = config.model_copy(update={"encoder": self.encoder.resolved_config()})
+        channels = self.encoder.channels
+        self.rays = RayConditioning(channels, config.geometry_channels)
+        self.fusion = ViewFusion(channels[3], config.fusion_layers, config.fusion_heads)
+        self.bins = BinCenters(channels[3], config.bins)
+        self.decoder = Decoder(channels, config.decoder_channels)
+        # per stride-4 cell: M bin logits, one residual, one confidence logit
+        self.head = nn.Conv2d(config.decoder_channels[3], config.bins.n_bins + 2, 1)
+        convex = config.upsampling == "convex"
+        self.upsample = ConvexUpsampling(config.decoder_channels[3]) if convex else BilinearUpsampling()
+        self.register_buffer("pixel_mean", torch.tensor(_IMAGENET_MEAN).reshape(3, 1, 1), persistent=False)
+        self.register_buffer("pixel_std", torch.tensor(_IMAGENET_STD).reshape(3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor, rays: Tensor, T_ego_cam: Tensor, camera_valid: Tensor) -> StudentOutput:
+        """Return depth, confidence and what the losses need.
+
+        Args:
+            images: uint8 RGB [B, N, H, W, 3]; H, W multiples of 32. A dead camera may hold anything.
+            rays: unit rays, camera frame, of the stride-8 cell centres [B, N, H/8, W/8, 3].
+            T_ego_cam: [B, N, 4, 4].
+            camera_valid: 1 living, 0 dead [B, N]. A dead camera has exactly no influence on the others' outputs
+                in eval mode; its own outputs mean nothing.
+        """
+        B, N = images.shape[:2]
+        living = camera_valid > 0.5
+        maps = self.rays(self.encoder(self._normalise(images)), rays, T_ego_cam)
+        fused = self.fusion(maps[3], living)
+        features_8, features_4 = self.decoder((*maps[:3], fused))
+        camera_tokens = fused.mean(dim=(2, 3)).reshape(B, N, -1)
+        grid = self.bins(pool_living_cameras(fused, living), camera_tokens)
+        return self._decode(features_8, features_4, grid, living)
+
+    def forward_metric(
+        self, images: Tensor, rays: Tensor, T_ego_cam: Tensor, camera_valid: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return (depth_m, confidence), both float32 [B, N, H, W]."""
+        output = self(images, rays, T_ego_cam, camera_valid)
+        return output.depth_m, output.confidence
+
+    def _normalise(self, images: Tensor) -> Tensor:
+        # Cast first: engines accept no other operator on uint8. The permuted view is channels-last memory.
+        pixels = images.to(self.pixel_mean.dtype).flatten(0, 1).permute(0, 3, 1, 2)
+        return (pixels - self.pixel_mean) / self.pixel_std
+
+    def _decode(self, features_8: Tensor, features_4: Tensor, grid: BinGrid, living: Tensor) -> StudentOutput:
+        B, N, M = grid.centers_m.shape
+        h, w = features_4.shape[2:]
+        head = self.head(features_4).float()
+        with torch.autocast(head.device.type, enabled=False):
+            logits = head[:, :M].reshape(B, N, M, h, w)
+            residual = head[:, M].reshape(B, N, h, w) if self.config.residual else None
+            head_depth_m = decode_depth(logits, grid, residual)
+            log_depth = torch.log(head_depth_m).reshape(B * N, 1, h, w)
+            confidence_logit = F.interpolate(head[:, M + 1 :], scale_factor=float(HEAD_STRIDE), mode="bilinear")
+        # in logarithm, so that a mix of two depths errs by the same factor near and far
+        depth_m = torch.exp(self.upsample(log_depth, features_4))
+        H, W = depth_m.shape[2:]
+        confidence_logit = torch.where(living[:, :, None, None], confidence_logit.reshape(B, N, H, W), _NO_CONFIDENCE)
+        return StudentOutput(
+            depth_m=depth_m.reshape(B, N, H, W),
+            confidence_logit=confidence_logit,
+            head_depth_m=head_depth_m,
+            logits=logits,
+            edges_m=grid.edges_m,
+            centers_m=grid.centers_m,
+            features=features_8.reshape(B, N, *features_8.shape[1:]),
+        )
+
+
+class MetricStudent(nn.Module):
+    """The graph that is exported: no batch axis, static shapes, metres and confidence only."""
+
+    def __init__(self, student: Student) -> None:
+        super().__init__()
+        self.student = student.eval()
+
+    def forward(self, images: Tensor, rays: Tensor, T_ego_cam: Tensor, camera_valid: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (depth_m, confidence), float32 [N, H, W], from unbatched inputs ([N, H, W, 3], ...)."""
+        pixels = images.to(torch.float32)[None]  # cast before the reshape: engines take nothing else on uint8
+        depth_m, confidence = self.student.forward_metric(pixels, rays[None], T_ego_cam[None], camera_valid[None])
+        return depth_m[0], confidence[0]

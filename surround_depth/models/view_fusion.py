@@ -1,0 +1,77 @@
+"""Attention over the tokens of all cameras, with dead cameras masked out exactly."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+_MASKED_SCORE = -1.0e4
+"""Finite (representable in fp16), and far enough below any score that its softmax weight underflows to exactly 0."""
+
+
+class ViewFusion(nn.Module):
+    """Let every stride-32 cell of every camera look at all cells of all living cameras."""
+
+    def __init__(self, channels: int, n_layers: int, n_heads: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(FusionLayer(channels, n_heads) for _ in range(n_layers))
+
+    def forward(self, features: Tensor, camera_valid: Tensor) -> Tensor:
+        """Return fused features [B*N, C, h, w].
+
+        Args:
+            features: [B*N, C, h, w]; they already carry the ray embedding, which is the positional encoding.
+            camera_valid: bool [B, N].
+        """
+        B, N = camera_valid.shape
+        C, h, w = features.shape[1:]
+        tokens = features.reshape(B, N, C, h * w).transpose(2, 3).reshape(B, N * h * w, C)
+        token_valid = camera_valid[:, :, None].expand(B, N, h * w).reshape(B, N * h * w)
+        for layer in self.layers:
+            tokens = layer(tokens, token_valid)
+        return tokens.reshape(B, N, h * w, C).transpose(2, 3).reshape(B * N, C, h, w)
+
+
+class FusionLayer(nn.Module):
+    """One pre-norm transformer layer whose keys and values exist only for living cameras."""
+
+    def __init__(self, channels: int, n_heads: int) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.head_channels = channels // n_heads
+        self.norm_attention = nn.LayerNorm(channels)
+        self.query_key_value = nn.Linear(channels, 3 * channels)
+        self.output = nn.Linear(channels, channels)
+        self.norm_mlp = nn.LayerNorm(channels)
+        self.mlp = nn.Sequential(
+            nn.Linear(channels, 2 * channels), nn.ReLU(inplace=True), nn.Linear(2 * channels, channels)
+        )
+
+    def forward(self, tokens: Tensor, token_valid: Tensor) -> Tensor:
+        tokens = tokens + self.output(self._attend(self.norm_attention(tokens), token_valid))
+        return tokens + self.mlp(self.norm_mlp(tokens))
+
+    def _attend(self, tokens: Tensor, token_valid: Tensor) -> Tensor:
+        B, T, C = tokens.shape
+        # written out rather than as SDPA: Softmax and Where stay visible to the engines' precision rules
+        qkv = self.query_key_value(tokens).reshape(B, T, 3, self.n_heads, self.head_channels).permute(2, 0, 3, 1, 4)
+        query, key, value = qkv[0] * self.head_channels**-0.5, qkv[1], qkv[2]  # [B, heads, T, head_channels]
+        # where(), not a product: a dead camera's values may be anything, and 0 * inf is NaN
+        value = torch.where(token_valid[:, None, :, None], value, 0.0)
+        scores = torch.matmul(query, key.transpose(-1, -2)).float()
+        scores = torch.where(token_valid[:, None, None, :], scores, _MASKED_SCORE)
+        weights = torch.softmax(scores, dim=-1).to(value.dtype)
+        return torch.matmul(weights, value).transpose(1, 2).reshape(B, T, C)
+
+
+def pool_living_cameras(features: Tensor, camera_valid: Tensor) -> Tensor:
+    """Return the mean over pixels and living cameras [B, C]; zero where no camera lives.
+
+    Args:
+        features: [B*N, C, h, w].
+        camera_valid: bool [B, N].
+    """
+    B, N = camera_valid.shape
+    per_camera = features.mean(dim=(2, 3)).reshape(B, N, -1)
+    living = torch.where(camera_valid[:, :, None], per_camera, 0.0)
+    return living.sum(dim=1) / camera_valid.sum(dim=1, keepdim=True).clamp(min=1).to(living.dtype)

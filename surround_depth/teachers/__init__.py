@@ -1,0 +1,1 @@
+"""Teachers of relative depth, and their alignment to metres."""

@@ -1,0 +1,53 @@
+"""What a teacher is: relative depth for each image of a sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surround_depth.errors import DataError
+
+
+@dataclass(frozen=True)
+class TeacherInput:
+    """One sample at network resolution. A learned teacher looks at the images, a simulated one at the truth."""
+
+    sample_id: str
+    camera_names: tuple[str, ...]
+    images: NDArray[np.uint8]  # [N, H, W, 3] RGB
+    camera_valid: NDArray[np.bool_]  # [N]
+    truth_depth_m: NDArray[np.float32] | None = None  # [N, H, W], NaN where none
+    truth_sky: NDArray[np.bool_] | None = None  # [N, H, W]
+
+
+@dataclass(frozen=True)
+class RelativeDepth:
+    """A teacher's opinion: inverse depth up to one unknown scale and shift per image, large = near."""
+
+    inverse_depth: NDArray[np.float32]  # r [N, H, W]
+    valid: NDArray[np.bool_]  # [N, H, W]; False where r means nothing, sky included
+    sky: NDArray[np.bool_]  # [N, H, W]
+
+    def __post_init__(self) -> None:
+        shapes = {self.inverse_depth.shape, self.valid.shape, self.sky.shape}
+        if len(shapes) != 1 or self.inverse_depth.ndim != 3:
+            raise DataError(f"teacher output: inverse_depth, valid and sky must share a shape [N, H, W], got {shapes}")
+        if np.any(self.valid & self.sky):
+            raise DataError("teacher output: a pixel is both valid and sky")
+        if not np.isfinite(self.inverse_depth[self.valid]).all():
+            raise DataError("teacher output: inverse_depth is not finite on a valid pixel")
+
+
+class Teacher(Protocol):
+    """A frozen depth model that natively predicts relative depth."""
+
+    name: str
+    licence: str
+    """Of the weights; part of the lineage of every student it teaches."""
+
+    def __call__(self, sample: TeacherInput) -> RelativeDepth:
+        """Return the relative depth of every camera; a dead camera is valid nowhere."""
+        ...

@@ -1,0 +1,1 @@
+"""The training engine: data in the order of a seed, the loop, validation, checkpoints with their origin."""

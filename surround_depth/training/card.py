@@ -1,0 +1,79 @@
+"""The model card: what a person should know before using these weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from surround_depth.metrics.depth import DepthErrors
+from surround_depth.training.config import TrainConfig
+from surround_depth.training.validation import Validation
+
+_HEADER = "| predictor | truth | AbsRel | SqRel m | RMSE m | RMSElog | δ<1.25 | δ<1.25² | δ<1.25³ |"
+_RULE = "|---|---|---|---|---|---|---|---|---|"
+
+
+def model_card(
+    config: TrainConfig, provenance: dict[str, Any], validation: Validation | None, *, step: int, n_parameters: int
+) -> str:
+    """Return the card as Markdown."""
+    bins, optim = config.student.bins, config.optim
+    depth_range = f"{bins.min_depth_m:g} to {bins.max_depth_m:g} m"
+    lineage = "\n".join(f"- {e['kind']}: {e['name']} (licence: {e['licence']})" for e in provenance["lineage"])
+    scenes = provenance["scenes"]
+    return f"""# {config.name}
+
+A surround_depth student (`{config.student.preset}`, {n_parameters / 1e6:.2f} M parameters):
+calibrated cameras in, metric depth and its confidence out. Depth is z along the optical axis, {depth_range};
+a depth near the far end means sky or beyond range. Input {config.input.height_px} x {config.input.width_px} per camera.
+
+## Training
+
+- steps: {step} of {optim.steps}, {optim.batch_size * optim.accumulation} rig(s) a step, seed {config.seed}
+- supervision: LiDAR (SILog) and teacher `{config.teacher.kind}`; bins and distillation are our design,
+  inspired by arXiv 2512.08700 (its equations are not available to us)
+- training scenes ({len(scenes["train"])}): {", ".join(scenes["train"])}
+- validation scenes ({len(scenes["val"])}): {", ".join(scenes["val"])}
+- commit: `{provenance["commit"]}`
+- command: `{provenance["command"]}`
+
+## Lineage
+
+{lineage}
+
+## Held-out scenes
+
+{_table(validation)}
+
+Truth within {depth_range}, own vehicle left out, no median scaling; mean over images.
+The baseline predicts the per-pixel mean of the training scenes and never looks at the picture.
+
+## Limits
+
+{_limits(config)}
+"""
+
+
+def _table(validation: Validation | None) -> str:
+    if validation is None:
+        return "Not validated yet."
+    rows = [
+        _row("student", "exact depth", validation.dense),
+        _row("training mean", "exact depth", validation.baseline_dense),
+        _row("student", "LiDAR", validation.lidar),
+        _row("training mean", "LiDAR", validation.baseline_lidar),
+    ]
+    return "\n".join((_HEADER, _RULE, *rows))
+
+
+def _row(predictor: str, truth: str, e: DepthErrors) -> str:
+    values = (f"{v:.3f}" for v in (e.abs_rel, e.sq_rel, e.rmse, e.rmse_log, e.a1, e.a2, e.a3))
+    return f"| {predictor} | {truth} | " + " | ".join(values) + " |"
+
+
+def _limits(config: TrainConfig) -> str:
+    if config.data.kind == "synthetic":
+        return (
+            "It has seen synthetic streets only. Do not trust its depth on real images; train on real drives first.\n"
+            "Numbers on synthetic data are not comparable with published ones."
+        )
+    return "Trained on one data set's rig; validate on your own vehicle before use."

@@ -1,0 +1,122 @@
+"""The configuration of a training run: one strict tree."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from surround_depth.config import StrictModel
+from surround_depth.imaging import InputSpec
+from surround_depth.losses.build import LossConfig
+from surround_depth.models.config import BinConfig, EncoderConfig, Preset, StudentConfig, student_preset
+from surround_depth.teachers.build import TeacherConfig
+
+
+class StudentChoice(StrictModel):
+    """A preset, with what a run may change about it."""
+
+    preset: Preset = "nano"
+    encoder: EncoderConfig | None = None
+    """Instead of the preset's encoder."""
+    bins: BinConfig = BinConfig()
+    residual: bool = True
+    upsampling: Literal["convex", "bilinear"] = "convex"
+    fusion_layers: int | None = Field(default=None, ge=0)
+
+    def resolve(self) -> StudentConfig:
+        """Return the full configuration of the student."""
+        changes: dict[str, Any] = {"residual": self.residual, "upsampling": self.upsampling}
+        if self.encoder is not None:
+            changes["encoder"] = self.encoder
+        if self.fusion_layers is not None:
+            changes["fusion_layers"] = self.fusion_layers
+        return student_preset(self.preset, self.bins).model_copy(update=changes)
+
+
+class RenderConfig(StrictModel):
+    """How a missing synthetic tree is made."""
+
+    first_seed: int = 100
+    n_drives: int = Field(default=8, ge=1)
+    n_samples: int = Field(default=12, ge=1)
+    """Moments per drive."""
+    interval_s: float = Field(default=1.0, gt=0.0)
+    """Between the moments of a drive: far enough apart that each shows another piece of street."""
+    height_px: int = 352
+    width_px: int = 640
+    n_workers: int = Field(default=2, ge=1)
+    """Processes; each renders whole drives. The bytes do not depend on it."""
+
+
+class DataConfig(StrictModel):
+    """Which drives train and which validate."""
+
+    kind: Literal["synthetic", "nuscenes", "ddad"] = "synthetic"
+    root: str
+    train_scenes: tuple[str, ...] = ()
+    """Empty: every scene that does not validate."""
+    val_scenes: tuple[str, ...] = ()
+    """Empty: the last scene."""
+    render: bool = False
+    """Render the synthetic tree when `root` is missing."""
+    rendering: RenderConfig = RenderConfig()
+    cache: bool = True
+    """Keep prepared samples in memory (about 3.5 MB each at 6 x 192 x 352)."""
+    n_workers: int = Field(default=0, ge=0)
+
+
+class AugmentConfig(StrictModel):
+    """Random changes of a training sample."""
+
+    flip: float = Field(default=0.5, ge=0.0, le=1.0)
+    """Probability of mirroring the whole rig: images, rays and poses together."""
+    brightness: float = Field(default=0.2, ge=0.0, lt=1.0)
+    contrast: float = Field(default=0.2, ge=0.0, lt=1.0)
+    colour: float = Field(default=0.1, ge=0.0, lt=1.0)
+    """Largest relative change; channels move apart by at most `colour`."""
+    camera_dropout: float = Field(default=0.1, ge=0.0, lt=1.0)
+    """Probability, per sample, that one camera is dead."""
+
+
+class OptimConfig(StrictModel):
+    """Optimiser and schedule."""
+
+    steps: int = Field(default=2500, ge=1)
+    batch_size: int = Field(default=1, ge=1)
+    """Samples (whole rigs) per forward pass."""
+    accumulation: int = Field(default=1, ge=1)
+    """Forward passes per step."""
+    lr: float = Field(default=2.0e-3, gt=0.0)
+    """Peak of the one-cycle schedule."""
+    encoder_lr_factor: float = Field(default=1.0, gt=0.0)
+    """Below 1 for pretrained encoders."""
+    warmup: float = Field(default=0.1, ge=0.0, lt=1.0)
+    """Share of the steps that climb to the peak."""
+    weight_decay: float = Field(default=0.01, ge=0.0)
+    clip_norm: float = Field(default=5.0, gt=0.0)
+    ema_decay: float = Field(default=0.998, ge=0.0, lt=1.0)
+
+
+class WatchConfig(StrictModel):
+    """When the run looks at itself."""
+
+    log_every: int = Field(default=20, ge=1)
+    validate_every: int = Field(default=500, ge=1)
+    n_val_samples: int = Field(default=12, ge=1)
+    """At most this many, spread evenly over the validation drives."""
+
+
+class TrainConfig(StrictModel):
+    """A whole run. `resolved.yaml` beside its output repeats it."""
+
+    name: str
+    seed: int = 0
+    input: InputSpec
+    student: StudentChoice = StudentChoice()
+    data: DataConfig
+    teacher: TeacherConfig = TeacherConfig()
+    loss: LossConfig = LossConfig()
+    augment: AugmentConfig = AugmentConfig()
+    optim: OptimConfig = OptimConfig()
+    watch: WatchConfig = WatchConfig()

@@ -1,0 +1,78 @@
+"""Where a student comes from: written beside its weights, so that no number or licence question is unanswerable."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from surround_depth.training.config import TrainConfig
+
+
+def describe_run(
+    config: TrainConfig,
+    *,
+    scenes: dict[str, Sequence[str]],
+    dataset_name: str,
+    dataset_licence: str,
+    teacher: tuple[str, str] | None,
+    initialised_from: str | None,
+) -> dict[str, Any]:
+    """Return the origin of a run: configuration, commit, command, versions, and the lineage of licences.
+
+    Args:
+        scenes: {"train": names, "val": names}.
+        teacher: (name, licence of its weights), or None.
+        initialised_from: the starting weights, or None for random.
+    """
+    lineage = [{"kind": "data", "name": dataset_name, "licence": dataset_licence}]
+    if teacher is not None:
+        lineage.append({"kind": "teacher", "name": teacher[0], "licence": teacher[1]})
+    lineage.append({"kind": "initialisation", "name": initialised_from or "random", "licence": "as its own lineage"})
+    if initialised_from is None:
+        lineage[-1]["licence"] = "none"
+    return {
+        "config": config.model_dump(mode="json"),
+        "scenes": {split: list(names) for split, names in scenes.items()},
+        "scenes_sha256": hashlib.sha256(repr(sorted((k, tuple(v)) for k, v in scenes.items())).encode()).hexdigest(),
+        "lineage": lineage,
+        "commit": commit(),
+        "command": command(),
+        "versions": {"python": platform.python_version()}
+        | {n: _version(n) for n in ("surround_depth", "torch", "numpy")},
+    }
+
+
+def command() -> str:
+    """Return the command line that started this process, its script as `folder/name`."""
+    script = Path(sys.argv[0])
+    return " ".join(["python", f"{script.parent.name}/{script.name}", *map(shlex.quote, sys.argv[1:])])
+
+
+def commit() -> str:
+    """Return the commit of the checkout this package runs from (`-dirty` with local changes), or "unknown"."""
+    here = Path(__file__).resolve().parent
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(here), *arguments], capture_output=True, text=True, timeout=10, check=True
+        )
+        return done.stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain") else "")
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,32 @@
+"""Rendering the synthetic tree that a run asks for, when it is not there yet."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from surround_depth.data.render_tree import render_tree
+from surround_depth.data.synthetic.drive import DriveConfig
+from surround_depth.imaging import InputSpec, plan_images
+from surround_depth.rig import load_rig
+from surround_depth.training.config import RenderConfig
+
+
+def render_missing(root: Path, config: RenderConfig, on_drive: Callable[[str], object]) -> None:
+    """Render the drives of `config` with the nuScenes rig into `root`, which appears only when it is whole.
+
+    Args:
+        on_drive: told the name of every finished drive.
+
+    Raises:
+        MissingDependencyError: open3d is not installed.
+    """
+    spec = InputSpec(height_px=config.height_px, width_px=config.width_px)
+    rig = plan_images(load_rig("nuscenes"), spec).network_rig
+    seeds = range(config.first_seed, config.first_seed + config.n_drives)
+    drives = [DriveConfig(seed, rig, config.n_samples, frame_interval_s=config.interval_s) for seed in seeds]
+    unfinished = root.with_name(f".{root.name}.rendering")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    render_tree(unfinished, drives, workers=config.n_workers, on_drive=lambda record: on_drive(record.name))
+    unfinished.rename(root)

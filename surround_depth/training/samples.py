@@ -1,0 +1,142 @@
+"""Samples as the network wants them: prepared once from a drive, kept small enough to stay in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surround_depth.data.lidar_depth import lidar_depth_maps
+from surround_depth.data.sample import Sample, SampleSequence
+from surround_depth.imaging import ImagePlans, InputSpec, plan_images
+from surround_depth.rig import Rig
+from surround_depth.teachers.teacher import Teacher, TeacherInput
+from surround_depth.training.occlusion import without_occluded
+
+
+@dataclass(frozen=True)
+class PreparedSample:
+    """One moment at network resolution. Arrays are [N, ...] in rig order."""
+
+    sample_id: str
+    images: NDArray[np.uint8]  # [N, H, W, 3]
+    rays: NDArray[np.float32]  # [N, H/8, W/8, 3]
+    T_ego_cam: NDArray[np.float32]  # [N, 4, 4]
+    camera_valid: NDArray[np.bool_]  # [N]
+    own_body: NDArray[np.bool_]  # [N, H, W]
+    lidar_index: NDArray[np.int32]  # [P] into the flat [N, H, W]: sparse maps are stored sparsely
+    lidar_depth_m: NDArray[np.float32]  # [P]
+    relative: NDArray[np.float16]  # r [N, H, W], 0 (farthest) to 1 per image
+    teacher_valid: NDArray[np.bool_]  # [N, H, W]
+    sky: NDArray[np.bool_]  # [N, H, W]
+    truth_m: NDArray[np.float32] | None  # [N, H, W], NaN = none or sky; kept for validation only
+
+    @property
+    def lidar_m(self) -> NDArray[np.float32]:
+        """LiDAR z-depth [N, H, W], NaN where no visible point fell."""
+        dense = np.full(self.own_body.shape, np.nan, np.float32)
+        dense.reshape(-1)[self.lidar_index] = self.lidar_depth_m
+        return dense
+
+
+class SamplePreparer:
+    """Turns recorded samples into network samples; plans every rig once."""
+
+    def __init__(self, spec: InputSpec, teacher: Teacher | None) -> None:
+        self.spec = spec
+        self.teacher = teacher
+        self._plans: dict[str, ImagePlans] = {}
+
+    def prepare(self, sample: Sample, *, keep_truth: bool) -> PreparedSample:
+        """Return `sample` at network resolution, with the teacher's labels."""
+        frame = sample.frame
+        plans = self._plans_of(frame.rig)
+        images = plans.prepare(frame.images)
+        lidar_m = without_occluded(lidar_depth_maps(sample, plans.network_rig), plans.network_rig)
+        index = np.flatnonzero(np.isfinite(lidar_m))
+        truth_m, truth_sky = self.dense_truth(sample)
+        given = TeacherInput(frame.frame_id, frame.rig.names, images, frame.camera_valid, truth_m, truth_sky)
+        relative, teacher_valid, sky = self._teach(given)
+        return PreparedSample(
+            sample_id=frame.frame_id,
+            images=images,
+            rays=plans.rays,
+            T_ego_cam=plans.network_rig.T_ego_cam.astype(np.float32),
+            camera_valid=frame.camera_valid,
+            own_body=plans.own_body,
+            lidar_index=index.astype(np.int32),
+            lidar_depth_m=lidar_m.reshape(-1)[index],
+            relative=relative,
+            teacher_valid=teacher_valid,
+            sky=sky,
+            truth_m=truth_m if keep_truth else None,
+        )
+
+    def dense_truth(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.bool_]] | tuple[None, None]:
+        """Return exact depth and sky [N, H, W] at network resolution, or (None, None)."""
+        if sample.truth is None:
+            return None, None
+        plans = self._plans_of(sample.frame.rig).plans
+        depth_m = np.stack([p.sample_depth(d) for p, d in zip(plans, sample.truth.depth_m, strict=True)])
+        sky = np.stack([p.sample_nearest(s) for p, s in zip(plans, sample.truth.sky, strict=True)])
+        return depth_m, sky
+
+    def _plans_of(self, rig: Rig) -> ImagePlans:
+        key = rig.fingerprint
+        if key not in self._plans:
+            self._plans[key] = plan_images(rig, self.spec)
+        return self._plans[key]
+
+    def _teach(self, given: TeacherInput) -> tuple[NDArray[np.float16], NDArray[np.bool_], NDArray[np.bool_]]:
+        if self.teacher is None:
+            nothing = np.zeros(given.images.shape[:3], bool)
+            return nothing.astype(np.float16), nothing, nothing
+        label = self.teacher(given)
+        return unit_range(label.inverse_depth, label.valid), label.valid, label.sky
+
+
+def unit_range(relative: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float16]:
+    """Return r moved to 0 (farthest valid pixel) .. 1 (nearest) per image [N, H, W], in float16; 0 where not valid.
+
+    r has no scale or shift of its own, and with the far end at 0 float16 keeps the far depths apart.
+    """
+    stored = np.zeros(relative.shape, np.float16)
+    for i in range(len(relative)):
+        seen = relative[i][valid[i]]
+        if seen.size:
+            low, high = seen.min(), seen.max()
+            stored[i][valid[i]] = (seen - low) / max(float(high - low), 1e-12)
+    return stored
+
+
+class SampleStore:
+    """All samples of some sequences, prepared when first asked for and, with `cache`, kept."""
+
+    def __init__(
+        self, sequences: Sequence[SampleSequence], preparer: SamplePreparer, *, cache: bool, keep_truth: bool = False
+    ) -> None:
+        self._places = [(sequence, i) for sequence in sequences for i in range(len(sequence))]
+        self.preparer = preparer
+        self._keep_truth = keep_truth
+        self._get: Callable[[int], PreparedSample] = lru_cache(maxsize=None)(self._prepare) if cache else self._prepare
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: int) -> PreparedSample:
+        return self._get(index)
+
+    def recorded(self, index: int) -> Sample:
+        """Return the sample as recorded."""
+        sequence, i = self._places[index]
+        return sequence[i]
+
+    def evenly(self, n: int) -> list[int]:
+        """Return at most `n` indices spread evenly over the store."""
+        return np.unique(np.linspace(0, len(self) - 1, min(n, len(self))).round().astype(int)).tolist()
+
+    def _prepare(self, index: int) -> PreparedSample:
+        return self.preparer.prepare(self.recorded(index), keep_truth=self._keep_truth)

@@ -1,0 +1,93 @@
+"""The objective: weights, ramp, dead cameras, nothing to learn from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+
+from surround_depth.losses.build import LossConfig, Targets, at_cell_centers, training_loss
+
+B, N, M, H, W = 2, 3, 8, 16, 24
+EDGES = torch.logspace(-0.3, 1.9, M + 1).expand(B, N, M + 1)
+
+
+@dataclass(frozen=True)
+class FakePrediction:
+    depth_m: torch.Tensor
+    confidence_logit: torch.Tensor
+    logits: torch.Tensor
+    edges_m: torch.Tensor
+    centers_m: torch.Tensor
+
+
+def prediction() -> FakePrediction:
+    generator = torch.Generator().manual_seed(0)
+    leaf = [
+        (torch.rand(B, N, H, W, generator=generator) * 20 + 1).requires_grad_(),
+        torch.randn(B, N, H, W, generator=generator).requires_grad_(),
+        torch.randn(B, N, M, H // 4, W // 4, generator=generator).requires_grad_(),
+    ]
+    return FakePrediction(*leaf, EDGES, (EDGES[..., 1:] * EDGES[..., :-1]).sqrt().requires_grad_())
+
+
+def targets() -> Targets:
+    generator = torch.Generator().manual_seed(1)
+    truth_m = torch.rand(B, N, H, W, generator=generator) * 20 + 1
+    lidar = torch.rand(B, N, H, W, generator=generator) < 0.3
+    sky = torch.zeros(B, N, H, W, dtype=torch.bool)
+    sky[..., :4, :] = True
+    return Targets(torch.where(lidar, truth_m, torch.nan), lidar & ~sky, sky, truth_m, ~sky)
+
+
+def test_total_is_the_weighted_sum_of_all_raw_terms() -> None:
+    config = LossConfig(dense=0.3)
+    report = training_loss(prediction(), targets(), config, max_depth_m=80.0, progress=1.0)
+    assert set(report.terms) == {"silog", "chamfer", "sky", "confidence", "confidence_sky", "kl", "x1", "dense"}
+    expected = sum(getattr(config, name) * term.value.item() for name, term in report.terms.items())
+    assert report.total.item() == pytest.approx(expected, rel=1e-6)
+    assert all(int(term.count) > 0 for term in report.terms.values())
+
+
+def test_teacher_terms_are_ramped_in() -> None:
+    start = training_loss(prediction(), targets(), LossConfig(), max_depth_m=80.0, progress=0.0)
+    alone = LossConfig(kl=0.0, x1=0.0)
+    assert start.total.item() == pytest.approx(
+        training_loss(prediction(), targets(), alone, max_depth_m=80.0, progress=0.0).total.item()
+    )
+    assert start.terms["kl"].value.item() > 0
+
+
+def test_nothing_to_learn_from_is_zero_without_nan() -> None:
+    nothing = torch.zeros(B, N, H, W, dtype=torch.bool)
+    empty = Targets(torch.full((B, N, H, W), torch.nan), nothing, nothing, torch.ones(B, N, H, W), nothing)
+    guess = prediction()
+    report = training_loss(guess, empty, LossConfig(dense=1.0), max_depth_m=80.0, progress=1.0)
+    report.total.backward()
+    assert report.total.item() == 0.0
+    assert guess.logits.grad is not None
+    assert (guess.logits.grad == 0).all()
+
+
+def test_a_dead_camera_has_no_say() -> None:
+    truth = targets()
+    dead = torch.ones(B, N, 1, 1, dtype=torch.bool)
+    dead[:, 1] = False
+    masked = replace(
+        truth,
+        lidar_mask=truth.lidar_mask & dead,
+        sky=truth.sky & dead,
+        teacher_mask=truth.teacher_mask & dead,
+        teacher_m=torch.where(dead, truth.teacher_m, 1.0),
+    )
+    guess = prediction()
+    training_loss(guess, masked, LossConfig(), max_depth_m=80.0, progress=1.0).total.backward()
+    for leaf in (guess.depth_m, guess.confidence_logit, guess.logits):
+        assert leaf.grad is not None
+        assert (leaf.grad[:, 1] == 0).all()
+
+
+def test_cell_centers_are_picked_not_averaged() -> None:
+    full = torch.arange(64.0).reshape(1, 1, 8, 8)
+    assert at_cell_centers(full, 4).flatten().tolist() == [18.0, 22.0, 50.0, 54.0]

@@ -1,0 +1,54 @@
+"""Geometry features worked by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from surround_depth.models.ray_conditioning import N_RAY_FEATURES, ray_features
+
+R_EGO_CAM = torch.tensor([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
+MIDDLE = 0.5 * (math.log(0.5) + math.log(200.0))
+
+
+def features_of(directions: list[list[list[float]]], height_m: float = 1.5) -> torch.Tensor:
+    rays = torch.tensor(directions)[None, None]
+    rays = rays / rays.norm(dim=-1, keepdim=True)
+    T_ego_cam = torch.eye(4)[None, None].clone()
+    T_ego_cam[..., :3, :3] = R_EGO_CAM
+    T_ego_cam[..., :3, 3] = torch.tensor([1.0, -0.5, height_m])
+    return ray_features(rays, T_ego_cam)[0]
+
+
+def test_a_camera_looking_forward() -> None:
+    # rows: level, and 0.1 down per unit forward; columns: straight, and 0.2 to the right
+    features = features_of([[[0, 0, 1], [0.2, 0, 1]], [[0, 0.1, 1], [0.2, 0.1, 1]]])
+    assert features.shape == (N_RAY_FEATURES, 2, 2)
+    assert features[:3, 0, 0].tolist() == pytest.approx([1, 0, 0], abs=1e-6)  # forward is ego x
+    right = features[:3, 0, 1]
+    assert right[1].item() == pytest.approx(-0.2 / math.sqrt(1.04), rel=1e-5)  # image right is ego -y
+    assert features[3, 0, 1].item() == pytest.approx(1 / math.sqrt(1.04), rel=1e-5)
+    assert features[4:7, 0, 0].tolist() == pytest.approx([0.5, -0.25, 0.75])
+
+
+def test_ground_depth_is_camera_height_over_slope() -> None:
+    features = features_of([[[0, 0, 1], [0.2, 0, 1]], [[0, 0.1, 1], [0.2, 0.1, 1]]])
+    # z-depth 1.5 / 0.1 = 15 m, the same beside the centre: z is not range
+    assert features[9, 1].tolist() == pytest.approx([1 / 15, 1 / 15], rel=1e-4)
+    assert features[10, 1].tolist() == pytest.approx([math.log(15) - MIDDLE] * 2, rel=1e-4)
+    assert features[10, 0, 0].item() == pytest.approx(math.log(200) - MIDDLE, rel=1e-4)  # level: as far as it goes
+
+
+def test_footprint_is_the_angle_between_neighbours() -> None:
+    step = 0.02
+    features = features_of([[[0, 0, 1], [step, 0, 1]], [[0, 2 * step, 1], [step, 2 * step, 1]]])
+    assert features[7, 0, 0].item() == pytest.approx(0.0, abs=1e-3)
+    assert features[8, 0, 0].item() == pytest.approx(math.log(2), abs=1e-3)
+    assert torch.equal(features[7, :, 1], features[7, :, 0])  # the last cell repeats its neighbour
+
+
+def test_rays_that_a_lens_does_not_have_give_numbers() -> None:
+    rays = torch.zeros(1, 1, 2, 2, 3)
+    assert torch.isfinite(ray_features(rays, torch.eye(4)[None, None])).all()

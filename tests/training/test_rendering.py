@@ -1,0 +1,36 @@
+"""A run that renders its own data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("open3d", reason="rendering needs the [sim] extra")
+
+from surround_depth.data import render_tree
+from surround_depth.errors import SurroundDepthError
+from surround_depth.training import rendering
+from surround_depth.training.config import DataConfig, RenderConfig
+from surround_depth.training.drives import open_drives
+
+SMALL = RenderConfig(first_seed=3, n_drives=2, n_samples=1, height_px=64, width_px=96, n_workers=1)
+
+
+def fail(*_: object) -> None:
+    raise SurroundDepthError("disk full")
+
+
+@pytest.mark.slow
+def test_a_rendered_tree_opens_and_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, seen = tmp_path / "tree", list[str]()
+    with monkeypatch.context() as patch:
+        patch.setattr(render_tree, "write_tables", fail)
+        with pytest.raises(SurroundDepthError, match="disk full"):
+            rendering.render_missing(root, SMALL, seen.append)
+    assert not root.exists()
+    rendering.render_missing(root, SMALL, seen.append)
+    assert seen == ["scene-0003", "scene-0004"] * 2
+    drives = open_drives(DataConfig(root=str(root)))
+    assert [s.name for s in (*drives.train, *drives.val)] == ["scene-0003", "scene-0004"]
+    assert drives.val[0][0].truth is not None
