@@ -9,11 +9,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from surround_depth.data.build import open_dataset as open_dataset
+    from surround_depth.errors import CalibrationError as CalibrationError
+    from surround_depth.errors import ConfigError as ConfigError
+    from surround_depth.errors import DataError as DataError
+    from surround_depth.errors import EngineMismatchError as EngineMismatchError
+    from surround_depth.errors import MissingDependencyError as MissingDependencyError
     from surround_depth.errors import SurroundDepthError as SurroundDepthError
+    from surround_depth.frame import EncodedImage as EncodedImage
     from surround_depth.frame import PointCloud as PointCloud
     from surround_depth.frame import SurroundDepth as SurroundDepth
     from surround_depth.frame import SurroundFrame as SurroundFrame
     from surround_depth.fusion import fuse as fuse
+    from surround_depth.geometry import Lens as Lens
     from surround_depth.inference.backend import open_backend as open_backend
     from surround_depth.inference.pipeline import SurroundDepthPipeline as SurroundDepthPipeline
     from surround_depth.rig import Camera as Camera
@@ -25,15 +33,23 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "SurroundDepthError": "errors",
-    "SurroundFrame": "frame",
-    "SurroundDepth": "frame",
-    "PointCloud": "frame",
+    "ConfigError": "errors",
+    "CalibrationError": "errors",
+    "DataError": "errors",
+    "EngineMismatchError": "errors",
+    "MissingDependencyError": "errors",
+    "Lens": "geometry",
     "Camera": "rig",
     "Rig": "rig",
     "load_rig": "rig",
     "save_rig": "rig",
-    "SurroundDepthPipeline": "inference.pipeline",
+    "EncodedImage": "frame",
+    "SurroundFrame": "frame",
+    "SurroundDepth": "frame",
+    "PointCloud": "frame",
+    "open_dataset": "data.build",
     "open_backend": "inference.backend",
+    "SurroundDepthPipeline": "inference.pipeline",
     "fuse": "fusion",
 }
 

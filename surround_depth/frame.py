@@ -6,7 +6,7 @@ Each is checked once, when it is made; nobody re-checks past that door. Letters:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,10 @@ from surround_depth.geometry import Array
 from surround_depth.rig import Rig
 
 CoordinateFrame = Literal["ego", "world", "sensor"]
+
+# Images further apart are not one moment: a stuck camera, or stamps in another unit.
+MAX_FRAME_SPREAD_NS = 500_000_000
+_ROTATION_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,8 @@ class SurroundFrame:
 
     Raises:
         DataError: an axis is not N long, an image is not uint8 [H, W, 3] of its camera's size, a missing image is
-            called valid, no camera is valid, or a stamp is not positive.
+            called valid, no camera is valid, a stamp is not positive, stamps lie more than half a second apart, or an
+            ego pose is not rigid.
     """
 
     frame_id: str
@@ -55,7 +60,7 @@ class SurroundFrame:
         _require(self, "camera_valid", (n,), np.bool_)
         if self.T_world_ego is not None:
             _require(self, "T_world_ego", (n, 4, 4), np.float64)
-            _require_finite(self.T_world_ego[self.camera_valid], f"frame {self.frame_id}: T_world_ego")
+            _require_rigid(self.T_world_ego[self.camera_valid], f"frame {self.frame_id}: T_world_ego")
         if not self.camera_valid.any():
             raise DataError(f"frame {self.frame_id}: no camera is valid")
         for camera, image, valid, stamp in zip(
@@ -69,6 +74,14 @@ class SurroundFrame:
             if isinstance(image, np.ndarray):
                 check_image(image, camera.height_px, camera.width_px, where)
 
+        spread_ns = int(np.ptp(self.stamps_ns[self.camera_valid]))
+        if spread_ns > MAX_FRAME_SPREAD_NS:
+            raise DataError(
+                f"frame {self.frame_id}: stamps lie {spread_ns / 1e9:.3f} s apart (at most "
+                f"{MAX_FRAME_SPREAD_NS / 1e9} s); mark a stuck camera invalid, and give nanoseconds"
+            )
+        _lock(self, "stamps_ns", "camera_valid", "T_world_ego")
+
     @property
     def reference_stamp_ns(self) -> int:
         """The capture time of the latest valid camera: the time the fused cloud is expressed at."""
@@ -79,8 +92,9 @@ class SurroundFrame:
 class SurroundDepth:
     """Metric depth of every camera, expressed in the network-resolution `rig` it carries.
 
-    Every pixel is exactly one of: valid (finite positive depth), or not valid (depth NaN). Sky is not valid and is
-    marked in `sky`: nothing there within range, which is knowledge; elsewhere an invalid pixel means no answer.
+    Every pixel is exactly one of: valid (finite positive depth), or not valid (depth NaN). `sky` marks invalid pixels
+    where the engine sees no surface within its reach (`EngineSpec.reach_m`), which is knowledge: sky, or something
+    farther. Elsewhere an invalid pixel means no answer.
     """
 
     frame_id: str
@@ -96,6 +110,9 @@ class SurroundDepth:
 
     def __post_init__(self) -> None:
         n, camera = len(self.rig), self.rig.cameras[0]
+        sizes = {(c.height_px, c.width_px) for c in self.rig.cameras}
+        if len(sizes) > 1:
+            raise DataError(f"frame {self.frame_id}: the cameras of a network rig have one size, got {sorted(sizes)}")
         shape = (n, camera.height_px, camera.width_px)
         _require(self, "depth_m", shape, np.float32)
         _require(self, "valid", shape, np.bool_)
@@ -106,6 +123,7 @@ class SurroundDepth:
         _require(self, "camera_valid", (n,), np.bool_)
         if self.T_world_ego is not None:
             _require(self, "T_world_ego", (n, 4, 4), np.float64)
+            _require_rigid(self.T_world_ego[self.camera_valid], f"frame {self.frame_id}: T_world_ego")
         # Comparisons with NaN are False, so one pass checks both halves of the law.
         with np.errstate(invalid="ignore"):
             has_depth = (self.depth_m > 0) & (self.depth_m < np.inf)
@@ -115,8 +133,11 @@ class SurroundDepth:
             )
         if (self.sky & self.valid).any():
             raise DataError(f"frame {self.frame_id}: a sky pixel is called valid")
-        if self.valid[~self.camera_valid].any():
-            raise DataError(f"frame {self.frame_id}: a dead camera has valid pixels")
+        if self.valid[~self.camera_valid].any() or self.sky[~self.camera_valid].any():
+            raise DataError(f"frame {self.frame_id}: a dead camera has valid or sky pixels")
+        if not (self.confidence.min() >= 0.0 and self.confidence.max() <= 1.0):
+            raise DataError(f"frame {self.frame_id}: confidence is a probability, 0 to 1 and never NaN")
+        _lock(self, "stamps_ns", "camera_valid", "T_world_ego")
 
     @property
     def reference_index(self) -> int:
@@ -139,7 +160,11 @@ class PointCloud:
     intensity: NDArray[np.float32] | None = None  # [P]
 
     def __post_init__(self) -> None:
-        p = self.points_m.shape[0]
+        if self.coordinate_frame not in get_args(CoordinateFrame):
+            raise DataError(
+                f"cloud {self.frame_id}: coordinate_frame {self.coordinate_frame!r} is not ego, world or sensor"
+            )
+        p = self.points_m.shape[0] if isinstance(self.points_m, np.ndarray) and self.points_m.ndim else 0
         _require(self, "points_m", (p, 3), np.float32)
         _require_finite(self.points_m, f"cloud {self.frame_id}: points_m")
         for name, shape, dtype in (
@@ -175,3 +200,21 @@ def _require(owner: Any, name: str, shape: tuple[int, ...], dtype: Any) -> None:
 def _require_finite(array: NDArray[Any], label: str) -> None:
     if not np.isfinite(array).all():
         raise DataError(f"{label} holds a value that is not finite")
+
+
+def _require_rigid(T: NDArray[Any], label: str) -> None:
+    """Refuse transforms [V, 4, 4] that are not a rotation and a translation."""
+    _require_finite(T, label)
+    R = T[:, :3, :3]
+    scaled = np.abs(R @ np.swapaxes(R, 1, 2) - np.eye(3)).max(initial=0.0) > _ROTATION_TOLERANCE
+    if scaled or (np.linalg.det(R) < 0).any() or (T[:, 3] != (0.0, 0.0, 0.0, 1.0)).any():
+        raise DataError(f"{label} holds a pose that is not rigid (scaled, mirrored, or not [R t; 0 1])")
+
+
+def _lock(owner: Any, *names: str) -> None:
+    """Keep private, read-only copies of small arrays: what was checked cannot change later."""
+    for name in names:
+        if getattr(owner, name) is not None:
+            copy = getattr(owner, name).copy()
+            copy.setflags(write=False)
+            object.__setattr__(owner, name, copy)

@@ -32,6 +32,7 @@ LensModel = Literal["pinhole", "radtan", "fisheye"]
 MIN_RAY_Z = 1e-3
 _NEWTON_STEPS = 30
 _NEWTON_TOLERANCE = 1e-10
+_WIDEST_RADTAN = 20.0  # tan of 87 degrees: no perspective lens sees farther
 _COEFFICIENT_COUNTS = {"pinhole": (0,), "radtan": (4, 5, 8), "fisheye": (4,)}
 
 
@@ -91,7 +92,7 @@ def rigid(R: Array, t_m: Array | list[float] | tuple[float, ...]) -> Array:
 
 def invert_rigid(T: Array) -> Array:
     """Return the inverse [..., 4, 4] of rigid transforms, exactly by transposing the rotation."""
-    inverse = np.zeros_like(T)
+    inverse = np.zeros_like(T, dtype=np.float64)
     R_transposed = np.swapaxes(T[..., :3, :3], -1, -2)
     inverse[..., :3, :3] = R_transposed
     inverse[..., :3, 3] = -(R_transposed @ T[..., :3, 3:])[..., 0]
@@ -137,6 +138,8 @@ class Lens:
     coefficients: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        # cv2 hands out arrays; a tuple of plain floats compares, hashes and serialises.
+        object.__setattr__(self, "coefficients", tuple(float(c) for c in np.ravel(self.coefficients)))
         if self.model not in get_args(LensModel):
             raise CalibrationError(f"lens model {self.model!r} is not one of {', '.join(get_args(LensModel))}")
         if len(self.coefficients) not in _COEFFICIENT_COUNTS[self.model]:
@@ -251,7 +254,11 @@ def _distort_radtan(xy: Array, lens: Lens) -> tuple[Array, Array]:
 
 def _undistort_radtan(distorted: Array, lens: Lens) -> Array:
     """Return ideal coordinates [..., 2] by Newton's method; NaN where it finds no point before the fold."""
-    xy = distorted.copy()
+    radius = np.hypot(distorted[..., 0], distorted[..., 1])
+    ideal, image = _radial_table(lens)
+    # The radial inverse is a start that cannot lie beyond the fold, whatever the coefficients.
+    shrink = np.divide(np.interp(radius, image, ideal), radius, out=np.ones_like(radius), where=radius > 0.0)
+    xy = distorted * shrink[..., None]
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         for _ in range(_NEWTON_STEPS):
             value, J = _distort_radtan(xy, lens)
@@ -289,13 +296,13 @@ def _project_fisheye(x: Array, y: Array, z: Array, lens: Lens) -> Array:
 
 def _unproject_fisheye(image: Array, lens: Lens) -> Array:
     radius = np.hypot(image[..., 0], image[..., 1])
-    theta = radius.copy()
-    limit = _fold_limit(lens)
+    angles, radii = _radial_table(lens)
+    theta, limit = np.interp(radius, radii, angles), _fold_limit(lens)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         for _ in range(_NEWTON_STEPS):
             value, slope = _fisheye_angle(theta, lens)
             step = (value - radius) / slope
-            theta = np.clip(theta - step, 0.0, limit)
+            theta = np.clip(theta - np.nan_to_num(step), 0.0, limit)
             if np.nanmax(np.abs(step), initial=0.0) < _NEWTON_TOLERANCE:
                 break
         lost = ~(np.abs(_fisheye_angle(theta, lens)[0] - radius) < 1e-7)
@@ -307,14 +314,32 @@ def _unproject_fisheye(image: Array, lens: Lens) -> Array:
 @lru_cache(maxsize=64)
 def _fold_limit(lens: Lens) -> float:
     """Return the radius (radtan: tan of the angle; fisheye: the angle) up to which the lens is one to one."""
+    grid, value, slope = _radial_profile(lens)
+    # A rational radial part also ends at its pole, where the value jumps to the other side.
+    ends = np.flatnonzero(~((slope > 0.0) & (value >= 0.0)))
+    if ends.size:
+        return float(grid[ends[0]])
+    return float(np.pi) if lens.model == "fisheye" else float("inf")
+
+
+@lru_cache(maxsize=64)
+def _radial_table(lens: Lens) -> tuple[Array, Array]:
+    """Return rising samples of the radial law up to the fold: ideal radius (fisheye: angle) and image radius."""
+    grid, value, _ = _radial_profile(lens)
+    within = grid <= _fold_limit(lens)
+    return grid[within], value[within]
+
+
+def _radial_profile(lens: Lens) -> tuple[Array, Array, Array]:
+    """Return a fine grid of ideal radii (fisheye: angles), their image radii, and the slope.
+
+    Radtan: the radial part alone; the tangential terms are small and have no common direction.
+    """
     if lens.model == "fisheye":
         grid = np.linspace(0.0, np.pi, 20_001)
-        slope = _fisheye_angle(grid, lens)[1]
-    else:
-        grid = np.linspace(0.0, 20.0, 200_001)
-        # The radial part decides: tangential terms are small and have no common direction.
-        radial = Lens("radtan", tuple(0.0 if i in (2, 3) else c for i, c in enumerate(_radtan_coefficients(lens))))
-        along_x = np.stack([grid, np.zeros_like(grid)], axis=-1)
-        slope = _distort_radtan(along_x, radial)[1][..., 0, 0]
-    falling = np.flatnonzero(~(slope > 0.0))
-    return float(grid[falling[0]]) if falling.size else float("inf")
+        return grid, *_fisheye_angle(grid, lens)
+    grid = np.linspace(0.0, _WIDEST_RADTAN, 200_001)
+    radial = Lens("radtan", tuple(0.0 if i in (2, 3) else c for i, c in enumerate(_radtan_coefficients(lens))))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        value, jacobian = _distort_radtan(np.stack([grid, np.zeros_like(grid)], axis=-1), radial)
+    return grid, value[..., 0], jacobian[..., 0, 0]

@@ -70,6 +70,7 @@ class ImagePlan:
             width_px=spec.width_px,
             K=cropped_K(scaled_K, self.left_px, self.top_px),
             own_body=own_body,
+            own_body_polygons_px=(),
         )
 
     def prepare(self, image: Image) -> NDArray[np.uint8]:
@@ -193,7 +194,10 @@ def read_encoded(path: Path) -> EncodedImage:
 
 
 def decode_image(image: Image, camera: Camera, min_height_px: int, min_width_px: int) -> NDArray[np.uint8]:
-    """Return RGB [h, w, 3] of at least the asked size: a JPEG is decoded at 1/2, 1/4 or 1/8 where that is exact.
+    """Return RGB [h, w, 3] of at least the asked size.
+
+    A JPEG is decoded at 1/2, 1/4 or 1/8 where the factor divides its size and leaves at least twice the asked size, so
+    that the area resize still decides what the network sees: a camera's live array and its JPEG look the same.
 
     Raises:
         DataError: not a JPEG or PNG, damaged or truncated, or not of the camera's recorded size.
@@ -231,16 +235,18 @@ def _decode_jpeg(image: EncodedImage, camera: Camera, min_height_px: int, min_wi
 
 
 def _exact(factor: int, height_px: int, width_px: int, min_height_px: int, min_width_px: int) -> bool:
-    """A reduced decode keeps the corners only where the factor divides the size."""
+    """A reduced decode keeps the corners only where the factor divides the size, the content only well above it."""
     divides = height_px % factor == 0 and width_px % factor == 0
-    return divides and height_px // factor >= min_height_px and width_px // factor >= min_width_px
+    return divides and height_px // factor >= 2 * min_height_px and width_px // factor >= 2 * min_width_px
 
 
 def _decode_png(image: EncodedImage, camera: Camera) -> NDArray[np.uint8]:
     # The size stands in the header: a bomb is refused before it unfolds.
     width_px, height_px = (int.from_bytes(image.data[at : at + 4], "big") for at in (16, 20))
     _check_size(image.source, camera, height_px, width_px)
-    decoded = cv2.imdecode(np.frombuffer(image.data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    # Calibration knows the sensor's rows, not the way somebody wants the picture turned.
+    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+    decoded = cv2.imdecode(np.frombuffer(image.data, np.uint8), flags)
     if decoded is None:
         raise DataError(f"{image.source}: damaged or truncated PNG; copy the file again")
     return np.asarray(decoded, dtype=np.uint8)

@@ -18,9 +18,11 @@ from surround_depth.errors import CalibrationError, ConfigError
 from surround_depth.geometry import Array, Lens, LensModel, R_to_quaternion, quaternion_to_R, rigid, unit_rays
 
 # A rig is bolted to one vehicle: a translation beyond this is in millimetres, or in the world frame.
-MAX_MOUNT_DISTANCE_M = 10.0
+MAX_MOUNT_DISTANCE_M = 25.0
 MAX_IMAGE_SIDE_PX = 16_384
 _ROTATION_TOLERANCE = 1e-4
+
+Polygons = tuple[tuple[tuple[float, float], ...], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,19 +37,23 @@ class Camera:
     lens: Lens = field(default_factory=Lens)
     trigger_offset_ms: float = 0.0  # nominal firing time after the frame's first camera
     own_body: NDArray[np.bool_] | None = None  # [H, W], True = the own vehicle
+    own_body_polygons_px: Polygons = ()  # outlines (u, v) that `own_body` is filled from where it is not given
 
     def __post_init__(self) -> None:
         if not self.name:
             raise CalibrationError("a camera has an empty name")
-        for key, value in (("height_px", self.height_px), ("width_px", self.width_px)):
-            if not 0 < value <= MAX_IMAGE_SIDE_PX:
-                raise CalibrationError(f"{self.name}: {key} is {value}, expected 1 to {MAX_IMAGE_SIDE_PX}")
+        for key in ("height_px", "width_px"):
+            object.__setattr__(self, key, _side_px(self.name, key, getattr(self, key)))
+        object.__setattr__(self, "trigger_offset_ms", float(self.trigger_offset_ms))
         object.__setattr__(self, "K", _frozen(self.K, np.float64))
         object.__setattr__(self, "T_ego_cam", _frozen(self.T_ego_cam, np.float64))
         _check_K(self)
         _check_pose(self)
         if not np.isfinite(self.trigger_offset_ms):
             raise CalibrationError(f"{self.name}: trigger_offset_ms is {self.trigger_offset_ms}")
+        if self.own_body is None and self.own_body_polygons_px:
+            filled = _fill_polygons(self.name, self.own_body_polygons_px, self.height_px, self.width_px)
+            object.__setattr__(self, "own_body", filled)
         if self.own_body is not None:
             if self.own_body.shape != (self.height_px, self.width_px):
                 raise CalibrationError(
@@ -57,7 +63,7 @@ class Camera:
 
     def with_own_body(self, own_body: NDArray[np.bool_] | None) -> Camera:
         """Return the camera with another own-body mask [H, W], True = own vehicle."""
-        return replace(self, own_body=own_body)
+        return replace(self, own_body=own_body, own_body_polygons_px=())
 
     @cached_property
     def focal_px(self) -> float:
@@ -73,10 +79,11 @@ class Camera:
     @cached_property
     def yaw_limits_rad(self) -> tuple[float, float]:
         """Left and right end of the field of view about ego z at the middle row, relative to `yaw_rad` (left > 0)."""
-        row = (self.height_px - 1) / 2.0
-        rays = (
-            unit_rays(np.array([[-0.5, row], [self.width_px - 0.5, row]]), self.K, self.lens) @ self.T_ego_cam[:3, :3].T
-        )
+        columns = np.arange(self.width_px + 1) - 0.5
+        row_px = np.stack([columns, np.full_like(columns, (self.height_px - 1) / 2.0)], axis=-1)
+        rays = unit_rays(row_px, self.K, self.lens) @ self.T_ego_cam[:3, :3].T
+        # A fisheye's image circle may end inside the image: its outermost rays bound the view.
+        rays = rays[np.isfinite(rays).all(axis=-1)][[0, -1]]
         yaws = np.arctan2(rays[:, 1], rays[:, 0]) - self.yaw_rad
         left, right = (yaws + np.pi) % (2 * np.pi) - np.pi
         return float(left), float(right)
@@ -191,7 +198,7 @@ class _CameraFile(StrictModel):
     T_ego_cam: _PoseFile
     lens: _LensFile = _LensFile(model="pinhole")
     trigger_offset_ms: float = 0.0
-    own_body_polygons_px: tuple[tuple[tuple[float, float], ...], ...] = ()
+    own_body_polygons_px: Polygons = ()
 
 
 class _RigFile(StrictModel):
@@ -208,13 +215,14 @@ def load_rig(source: str | Path) -> Rig:
         CalibrationError: names the file, the camera and the key of the first thing that is wrong.
     """
     path = _rig_path(source)
+    tree: Any = None
     try:
         tree = read_yaml(path)
         if not isinstance(tree, dict):
             raise CalibrationError(f"{path}: expected a mapping with name, source, cameras")
         parsed = parse_config(_RigFile, tree, path.name)
     except ConfigError as error:
-        raise CalibrationError(_with_camera_names(str(error), locals().get("tree"))) from error
+        raise CalibrationError(_with_camera_names(str(error), tree)) from error
     try:
         return Rig(parsed.name, tuple(_camera_of(entry) for entry in parsed.cameras), parsed.source)
     except CalibrationError as error:
@@ -265,9 +273,12 @@ def _camera_of(entry: _CameraFile) -> Camera:
         raise CalibrationError(f"{entry.name}: {error}") from error
     if R.shape != (3, 3):
         raise CalibrationError(f"{entry.name}: T_ego_cam.rotation_matrix has shape {R.shape}, expected (3, 3)")
-    own_body = _fill_polygons(entry.own_body_polygons_px, height_px, width_px)
     T_ego_cam = rigid(R, pose.translation_m)
-    return Camera(entry.name, height_px, width_px, K, T_ego_cam, lens, entry.trigger_offset_ms, own_body)
+    camera = Camera(
+        entry.name, height_px, width_px, K, T_ego_cam, lens, entry.trigger_offset_ms, None, entry.own_body_polygons_px
+    )
+    _check_principal_point(camera)
+    return camera
 
 
 def _camera_tree(camera: Camera) -> dict[str, Any]:
@@ -284,6 +295,8 @@ def _camera_tree(camera: Camera) -> dict[str, Any]:
         tree["lens"] = {"model": camera.lens.model, "coefficients": list(camera.lens.coefficients)}
     if camera.trigger_offset_ms:
         tree["trigger_offset_ms"] = camera.trigger_offset_ms
+    if camera.own_body_polygons_px:
+        tree["own_body_polygons_px"] = [[list(corner) for corner in outline] for outline in camera.own_body_polygons_px]
     return tree
 
 
@@ -297,15 +310,15 @@ def _with_camera_names(message: str, tree: Any) -> str:
     return message
 
 
-def _fill_polygons(
-    polygons_px: tuple[tuple[tuple[float, float], ...], ...], height_px: int, width_px: int
-) -> NDArray[np.bool_] | None:
+def _fill_polygons(name: str, polygons_px: Polygons, height_px: int, width_px: int) -> NDArray[np.bool_]:
     """Return the mask [H, W] of pixels whose centre lies in any polygon of (u, v) corners (even-odd rule)."""
-    if not polygons_px:
-        return None
     u, v = np.meshgrid(np.arange(width_px), np.arange(height_px))
     mask = np.zeros((height_px, width_px), dtype=np.bool_)
     for polygon in polygons_px:
+        if len(polygon) < 3:
+            raise CalibrationError(
+                f"{name}: own_body_polygons_px holds an outline of {len(polygon)} corners; it needs 3"
+            )
         inside = np.zeros_like(mask)
         for (u0, v0), (u1, v1) in zip(polygon, polygon[1:] + polygon[:1], strict=True):
             crosses = (v0 > v) != (v1 > v)
@@ -324,6 +337,12 @@ def _frozen(array: Any, dtype: Any) -> Any:
     return copy
 
 
+def _side_px(name: str, key: str, value: Any) -> int:
+    if not isinstance(value, (int, np.integer)) or not 0 < value <= MAX_IMAGE_SIDE_PX:
+        raise CalibrationError(f"{name}: {key} is {value!r}, expected a whole number from 1 to {MAX_IMAGE_SIDE_PX}")
+    return int(value)
+
+
 def _check_K(camera: Camera) -> None:
     K = camera.K
     if K.shape != (3, 3):
@@ -334,6 +353,11 @@ def _check_K(camera: Camera) -> None:
         raise CalibrationError(f"{camera.name}: K has focal lengths {K[0, 0]}, {K[1, 1]}; they must be positive")
     if K[1, 0] != 0 or not np.array_equal(K[2], [0.0, 0.0, 1.0]):
         raise CalibrationError(f"{camera.name}: K is not upper triangular with last row 0 0 1: {K.tolist()}")
+
+
+def _check_principal_point(camera: Camera) -> None:
+    """Only a file's camera: a crop may lawfully leave the principal point outside."""
+    K = camera.K
     if not (-0.5 <= K[0, 2] <= camera.width_px - 0.5 and -0.5 <= K[1, 2] <= camera.height_px - 0.5):
         raise CalibrationError(
             f"{camera.name}: the principal point ({K[0, 2]:.1f}, {K[1, 2]:.1f}) lies outside the "

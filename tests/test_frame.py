@@ -113,3 +113,44 @@ def test_clouds_are_finite_and_consistent():
         PointCloud(points, "ego", 1, rgb=np.zeros((2, 3), np.uint8))
     with pytest.raises(DataError, match="points_m must be"):
         PointCloud(points.astype(np.float64), "ego", 1)
+
+
+def test_a_frame_is_one_moment():
+    with pytest.raises(DataError, match="apart"):
+        make_frame(stamps_ns=np.array([1, 600_000_001], dtype=np.int64))
+    stuck = make_frame(stamps_ns=np.array([1, 600_000_001], dtype=np.int64), camera_valid=np.array([True, False]))
+    assert stuck.reference_stamp_ns == 1
+
+
+@pytest.mark.parametrize("T", [np.ones((4, 4)), np.diag([2.0, 2, 2, 1]), np.diag([-1.0, 1, 1, 1])])
+def test_ego_poses_are_rigid(T):
+    with pytest.raises(DataError, match="not rigid"):
+        make_frame(T_world_ego=np.stack([T] * N))
+    with pytest.raises(DataError, match="not rigid"):
+        make_depth(T_world_ego=np.stack([T] * N))
+
+
+def test_checked_arrays_cannot_change_later():
+    stamps_ns = np.array([2_000, 1_000], dtype=np.int64)
+    frame = make_frame(stamps_ns=stamps_ns)
+    stamps_ns[0] = 7
+    assert frame.stamps_ns[0] == 2_000
+    with pytest.raises(ValueError, match="read-only"):
+        frame.stamps_ns[0] = 7
+
+
+@pytest.mark.parametrize("value", [1.5, -0.1, np.nan])
+def test_confidence_is_a_probability(value):
+    with pytest.raises(DataError, match="probability"):
+        make_depth(confidence=np.full((N, H, W), value, np.float32))
+
+
+def test_network_cameras_have_one_size_and_clouds_a_known_frame():
+    cameras = make_rig().cameras
+    mixed = Rig("mixed", (cameras[0], replace(cameras[1], height_px=H + 1)))
+    with pytest.raises(DataError, match="one size"):
+        make_depth(rig=mixed)
+    with pytest.raises(DataError, match="coordinate_frame 'lidar'"):
+        PointCloud(np.zeros((3, 3), np.float32), "lidar", 1)
+    with pytest.raises(DataError, match="points_m must be"):
+        PointCloud([[0.0, 0.0, 0.0]], "ego", 1)

@@ -11,6 +11,7 @@ from surround_depth.errors import CalibrationError
 from surround_depth.geometry import (
     Lens,
     R_to_quaternion,
+    _fold_limit,
     cropped_K,
     depth_from_range,
     invert_rigid,
@@ -189,3 +190,65 @@ def test_unproject_gives_no_point_along_the_image_plane():
     sideways = np.array([[[1.0, 0.0, 0.0]]])
     assert np.isnan(unproject(np.ones((1, 1)), sideways)).all()
     assert np.isnan(range_from_depth(np.ones((1, 1)), sideways)).all()
+
+
+def random_lenses(n):
+    rng = np.random.default_rng(11)
+    for _ in range(n):
+        yield Lens("fisheye", tuple(rng.normal(0, [0.1, 0.05, 0.05, 0.02])))
+        yield Lens("radtan", tuple(rng.normal(0, [0.3, 0.2, 0.002, 0.002, 0.05])))
+
+
+def test_every_pixel_within_the_fold_has_its_ray():
+    rng = np.random.default_rng(5)
+    for lens in random_lenses(60):
+        limit = min(_fold_limit(lens), np.deg2rad(170.0) if lens.model == "fisheye" else 3.0)
+        radius, azimuth = rng.uniform(0, 0.97 * limit, 200), rng.uniform(0, 2 * np.pi, 200)
+        angle = radius if lens.model == "fisheye" else np.arctan(radius)
+        rays = np.stack([np.sin(angle) * np.cos(azimuth), np.sin(angle) * np.sin(azimuth), np.cos(angle)], axis=-1)
+        found = unit_rays(project(rays, K, lens), K, lens)
+        np.testing.assert_allclose(found, rays, atol=1e-6, err_msg=str(lens))
+
+
+def test_fisheye_near_its_fold_by_cv2():
+    lens = Lens("fisheye", (0.1004, -0.0494, 0.0911, -0.0264))  # folds at 94 degrees
+    intrinsics = np.array([[400.0, 0, 640.0], [0, 400.0, 480.0], [0, 0, 1]])
+    ray = np.array([np.sin(np.deg2rad(80.0)), 0.0, np.cos(np.deg2rad(80.0))])
+    pixel = cv2.fisheye.projectPoints(
+        (ray / ray[2])[None, None], np.zeros(3), np.zeros(3), intrinsics, np.array(lens.coefficients)
+    )[0].ravel()
+    np.testing.assert_allclose(unit_rays(pixel, intrinsics, lens), ray, atol=1e-9)
+    beyond = np.array([np.sin(np.deg2rad(100.0)), 0.0, np.cos(np.deg2rad(100.0))])
+    assert np.isnan(project(beyond, intrinsics, lens)).all()
+
+
+def test_an_equidistant_lens_ends_at_half_a_turn():
+    lens = Lens("fisheye", (0.0, 0.0, 0.0, 0.0))
+    assert np.isnan(unit_rays(np.array([816.3 + 5.0 * 1266.4, 491.5]), K, lens)).all()
+
+
+def test_a_rational_lens_ends_at_its_pole():
+    lens = Lens("radtan", (0.0, 0.0, 0.0, 0.0, 0.0, -0.5, 0.0, 0.0))  # 1 / (1 - 0.5 r^2): pole at r = 1.414
+    assert np.isfinite(project(np.array([1.3, 0.0, 1.0]), K, lens)).all()
+    assert np.isnan(project(np.array([1.5, 0.0, 1.0]), K, lens)).all()
+
+
+def test_skew_by_hand():
+    skewed = K.copy()
+    skewed[0, 1] = 10.0
+    uv = project(np.array([2.0, 1.0, 10.0]), skewed)
+    np.testing.assert_allclose(uv, [1069.58 + 10.0 * 0.1, 618.14], atol=1e-9)
+    np.testing.assert_allclose(unit_rays(uv, skewed) * np.sqrt(1.05), [0.2, 0.1, 1.0], atol=1e-12)
+
+
+def test_lens_coefficients_may_come_from_cv2_as_an_array():
+    lens = Lens("radtan", np.array([[-0.3, 0.1, 0.001, -0.002]]))
+    assert lens == Lens("radtan", (-0.3, 0.1, 0.001, -0.002))
+    assert np.isfinite(project(np.array([0.1, 0.1, 1.0]), K, lens)).all()
+    assert Lens("fisheye", (0, 0, 0, 0)) == Lens("fisheye", (0.0, 0.0, 0.0, 0.0))
+
+
+def test_inverting_an_integer_matrix_keeps_fractions():
+    T = np.eye(4, dtype=int)
+    T[0, 3] = 3
+    assert invert_rigid(T)[0, 3] == -3.0

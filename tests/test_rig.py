@@ -200,3 +200,33 @@ def test_cameras_cannot_be_changed():
         camera.K[0, 0] = 1.0
     with pytest.raises(AttributeError):
         camera.name = "G"
+
+
+def test_polygons_survive_save_and_load(tmp_path):
+    square = [[9.5, 49.5], [19.5, 49.5], [19.5, 59.5], [9.5, 59.5]]
+    rig = load_rig(write_rig(tmp_path, camera_entry(own_body_polygons_px=[square])))
+    save_rig(rig, tmp_path / "again.yaml")
+    np.testing.assert_array_equal(load_rig(tmp_path / "again.yaml").cameras[0].own_body, rig.cameras[0].own_body)
+
+
+def test_an_outline_of_two_corners_is_refused(tmp_path):
+    with pytest.raises(CalibrationError, match=r"FRONT.*2 corners"):
+        load_rig(write_rig(tmp_path, camera_entry(own_body_polygons_px=[[[1.0, 1.0], [2.0, 2.0]]])))
+
+
+def test_sizes_are_whole_numbers():
+    camera = make_camera("F", 0.0)
+    with pytest.raises(CalibrationError, match="whole number"):
+        Camera("F", 90.0, 160, camera.K, camera.T_ego_cam)
+    numpy_sizes = Camera("F", np.int64(90), np.int64(160), camera.K, camera.T_ego_cam)
+    assert Rig("r", (numpy_sizes,)).fingerprint == Rig("r", (camera,)).fingerprint
+
+
+def test_a_fisheye_whose_circle_ends_inside_the_image_still_has_a_view():
+    # Angles fold at sqrt(1 / 0.6) = 1.291 rad, where the image radius is 1.291 (1 - 0.2 * 1.667) = 0.861 focal lengths.
+    K = np.array([[60.0, 0, 79.5], [0, 60.0, 44.5], [0, 0, 1.0]])
+    lens = Lens("fisheye", (-0.2, 0.0, 0.0, 0.0))
+    camera = Camera("FISH", 90, 160, K, make_camera("F", 0.0).T_ego_cam, lens)
+    left, right = camera.yaw_limits_rad
+    assert left == pytest.approx(-right, abs=0.05)
+    assert 1.1 < left <= 1.291

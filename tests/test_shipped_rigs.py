@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from surround_depth.data.build import open_dataset
+from surround_depth.inference.rig_check import require_same_calibration
 from surround_depth.rig import load_rig
 
 
@@ -18,6 +19,8 @@ def test_shipped_rig_is_the_real_one(real_data, name, scene):
         np.testing.assert_array_equal(ours.K, theirs.K)
         assert (ours.height_px, ours.width_px) == (theirs.height_px, theirs.width_px)
         assert ours.trigger_offset_ms == theirs.trigger_offset_ms
+    # the README's ten lines: `load_rig` by name, frames from the reader
+    require_same_calibration(shipped, real)
 
 
 @pytest.mark.parametrize("name", ["nuscenes", "ddad"])

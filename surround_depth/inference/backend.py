@@ -29,6 +29,9 @@ from surround_depth.inference.manifest import Manifest, load_manifest, read_veri
 INPUT_NAMES = ("images", "rays", "T_ego_cam", "camera_valid")
 OUTPUT_NAMES = ("depth_m", "confidence")
 
+# Training pulls sky towards the far end; this far along, a depth is no longer a surface.
+REACH_FRACTION_OF_MAX_DEPTH = 0.9
+
 
 @dataclass(frozen=True)
 class EngineSpec:
@@ -41,6 +44,11 @@ class EngineSpec:
     max_depth_m: float
     model_hash: str
     """SHA-256 (hex) of the file that computes: the ONNX graph, the plan, or the weights."""
+
+    @property
+    def reach_m(self) -> float:
+        """Depths from here on mean "no surface within reach": the last bins hold the sky."""
+        return REACH_FRACTION_OF_MAX_DEPTH * self.max_depth_m
 
     def input_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the static shape of each input tensor, in the graph's order."""

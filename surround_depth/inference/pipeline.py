@@ -15,11 +15,8 @@ from surround_depth.imaging import plan_images
 from surround_depth.inference.backend import Backend, NetworkOutputs
 from surround_depth.inference.engine_slots import EngineSlots
 from surround_depth.inference.latency import LatencyRecorder
-from surround_depth.inference.rig_check import require_same_rig
+from surround_depth.inference.rig_check import require_same_calibration
 from surround_depth.rig import Rig
-
-# Depth this close to the end of the engine's range means "nothing there": the last bins hold the sky.
-SKY_FRACTION_OF_MAX_DEPTH = 0.9
 
 
 class SurroundDepthPipeline:
@@ -37,11 +34,12 @@ class SurroundDepthPipeline:
     def __init__(self, backend: Backend, rig: Rig, *, latency: LatencyRecorder | None = None) -> None:
         self.backend = backend
         self.rig = rig
+        self._accepted_rig = rig  # the last one compared: a sequence repeats one object
         self.latency = LatencyRecorder() if latency is None else latency
-        self._plans = plan_images(rig, backend.spec.input)
+        self.plans = plan_images(rig, backend.spec.input)  # truth is brought to the network's pixels with them too
         # Pixels that can never have a depth: our own vehicle, and corners outside a fisheye's image circle.
-        self._blind = self._plans.own_body | ~(self._plans.pixel_rays[..., 2] > MIN_RAY_Z)
-        self._slots = EngineSlots(backend.spec, self._plans.rays, rig)
+        self._blind = self.plans.own_body | ~(self.plans.pixel_rays[..., 2] > MIN_RAY_Z)
+        self._slots = EngineSlots(backend.spec, self.plans.rays, rig)
 
     def __call__(self, frame: SurroundFrame) -> SurroundDepth:
         """Return the depth of one frame, in the cameras of the network-resolution rig.
@@ -50,9 +48,11 @@ class SurroundDepthPipeline:
             CalibrationError: the frame comes from another rig or another calibration; the difference is named.
             DataError: an image cannot be decoded or has not its camera's size.
         """
-        require_same_rig(self.rig, frame.rig)
+        if frame.rig is not self._accepted_rig:
+            require_same_calibration(self.rig, frame.rig)
+            self._accepted_rig = frame.rig
         with self.latency.stage("prepare"):
-            images = self._plans.prepare(_live_images(frame))
+            images = self.plans.prepare(_live_images(frame))
         with self.latency.stage("infer"):
             outputs = self.backend.infer(self._slots.fill(images, frame.camera_valid))
         with self.latency.stage("decode"):
@@ -63,15 +63,15 @@ class SurroundDepthPipeline:
         spec, n = self.backend.spec, len(self.rig)
         depth_m, confidence = outputs.depth_m[:n], outputs.confidence[:n]
         seen = frame.camera_valid[:, None, None] & ~self._blind & np.isfinite(depth_m) & np.isfinite(confidence)
-        sky = seen & (depth_m >= SKY_FRACTION_OF_MAX_DEPTH * spec.max_depth_m)
+        sky = seen & (depth_m >= spec.reach_m)
         valid = seen & ~sky & (depth_m >= spec.min_depth_m)
         return SurroundDepth(
             frame_id=frame.frame_id,
-            rig=self._plans.network_rig,
+            rig=self.plans.network_rig,
             depth_m=np.where(valid, depth_m, np.float32(np.nan)),
             valid=valid,
             sky=sky,
-            confidence=np.where(seen, confidence, np.float32(0.0)),
+            confidence=np.where(seen, confidence, np.float32(0.0)).clip(0.0, 1.0),
             images=images,
             stamps_ns=frame.stamps_ns,
             T_world_ego=frame.T_world_ego,

@@ -122,27 +122,17 @@ def changed(camera: Camera, change: str) -> Camera:
     options = {
         "another K": {"K": K},
         "moved by 0.1 m and turned by 2 degrees": {"T_ego_cam": T},
-        "another own-body mask": {"own_body": np.ones((128, 192), np.bool_)},
-        "fires at 7.0 ms instead of 0.0 ms": {"trigger_offset_ms": 7.0},
     }
     return replace(camera, **options[change])  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        "another K",
-        "moved by 0.1 m and turned by 2 degrees",
-        "another own-body mask",
-        "fires at 7.0 ms instead of 0.0 ms",
-    ],
-)
+@pytest.mark.parametrize("change", ["another K", "moved by 0.1 m and turned by 2 degrees"])
 def test_a_frame_of_another_calibration_is_refused_by_name(change: str) -> None:
     backend = OracleBackend(DRIVE)
     pipeline = SurroundDepthPipeline(backend, DRIVE.rig)
     cameras = DRIVE.rig.cameras
     drive = replace(DRIVE, rig=DRIVE.rig.with_cameras((*cameras[:4], changed(cameras[4], change), cameras[5])))
-    with pytest.raises(CalibrationError, match=f"B (has |moved |fires ).*{change.removeprefix('moved ')[-20:]}"):
+    with pytest.raises(CalibrationError, match=f"B (has |moved ).*{change.removeprefix('moved ')[-20:]}"):
         pipeline(drive[0].frame)
     SurroundDepthPipeline(backend, drive.rig)(drive[0].frame)  # what the message advises works, on the same engine
 
@@ -155,8 +145,18 @@ def test_a_frame_of_other_cameras_or_sizes_is_refused() -> None:
         pipeline(BoxDrive(rig=make_rig(height_px=64, width_px=96))[0].frame)
 
 
-def test_an_equal_rig_in_another_object_is_accepted() -> None:
-    copy = Rig("copy", tuple(replace(camera) for camera in DRIVE.rig.cameras))
+def test_an_equal_calibration_in_another_object_is_accepted() -> None:
+    """Masks and trigger times are no calibration, and a rig that went through a file differs by rounding."""
+    rounding = np.zeros((4, 4))
+    rounding[:3] = 1e-15
+    own_body = np.zeros((128, 192), np.bool_)
+    cameras = DRIVE.rig.cameras
+    others = (
+        replace(cameras[0], T_ego_cam=cameras[0].T_ego_cam + rounding),
+        replace(cameras[1], own_body=own_body),
+        replace(cameras[2], trigger_offset_ms=7.0),
+    )
+    copy = Rig("copy", (*others, *cameras[3:]))
     frame: SurroundFrame = replace(DRIVE[0].frame, rig=copy)
     assert SurroundDepthPipeline(OracleBackend(DRIVE), DRIVE.rig)(frame).valid.any()
 
