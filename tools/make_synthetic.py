@@ -60,8 +60,8 @@ def parse_seeds(text: str) -> list[int]:
             seeds = [int(part) for part in text.split(",")]
     except ValueError:
         seeds = []
-    if not seeds or min(seeds) < 0:
-        raise ConfigError(f"--seeds {text!r}: expected first:end or a list like 3,5,9")
+    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise ConfigError(f"--seeds {text!r}: expected first:end or a list like 3,5,9, each seed once")
     return seeds
 
 
@@ -107,6 +107,9 @@ def main() -> None:
         frames=args.frames, interval_s=args.interval_s, lighting=args.lighting, quiet=args.workers > 1,
     )  # fmt: skip
     jobs = [job_of(seed) for seed in parse_seeds(args.seeds)]
+    from surround_depth.data.writers.files import require_new_tree
+
+    require_new_tree(args.out)
     records, seconds = [], 0.0
     for record, job_seconds in run_jobs(jobs, args.workers):
         records.append(record)

@@ -52,6 +52,11 @@ class DriveConfig:
         if self.busy is not None and not 0 <= self.busy <= 1:
             raise ConfigError(f"busy is {self.busy}, expected 0 to 1")
 
+    @property
+    def name(self) -> str:
+        """Name of the drive."""
+        return f"scene-{self.seed:04d}"
+
 
 def render_drive(config: DriveConfig) -> RenderedDrive:
     """Return the drive of a config; its samples are rendered as they are iterated, once.
@@ -82,9 +87,7 @@ def render_drive(config: DriveConfig) -> RenderedDrive:
         f"{len(road.crossings)} crossings, {lighting}, {len(actors)} movers"
     )
     samples = _samples(config, world, views, noise_seed)
-    return RenderedDrive(
-        f"scene-{config.seed:04d}", words, config.seed, rig, lidar.T_EGO_LIDAR, config.n_frames, samples
-    )
+    return RenderedDrive(config.name, words, config.seed, rig, lidar.T_EGO_LIDAR, config.n_frames, samples)
 
 
 def _with_own_body(rig: Rig, views: tuple[CameraView, ...], body: Mesh) -> Rig:

@@ -26,72 +26,76 @@ def asphalt(textures: np.ndarray, s: float, d: float, f: float) -> float:
 
 
 @device
-def road(textures: np.ndarray, s: float, d: float, f: float, lanes: np.ndarray, crossings: np.ndarray) -> Surface:
-    """Return the main road. lanes = (half width, lane width, lanes per side, parking width, tone, seed, f_s, f_d)."""
-    half, lane, n_lanes, parking = lanes[0], lanes[1], lanes[2], lanes[3]
-    g = 0.105 * lanes[4] * asphalt(textures, s, d, f)
-    r, g, b = g, g, g * 1.02
-    wear = 0.86 + 0.10 * fetch(textures, SMOOTH, s * 9, d * 9, level_of(f, 0.11))
+def _main_paint(s: float, d: float, f: float, lanes: np.ndarray, crossings: np.ndarray, gap: float) -> float:
+    """Return the paint on the main road; gap = metres along it to the edge of the nearest side street."""
+    half, lane, n_lanes, parking, style = lanes[0], lanes[1], lanes[2], lanes[3], lanes[5]
     a = abs(d)
     paint = 0.0
-    open_lane, near_crossing = 1.0, 1e9
-    for i in range(crossings.shape[0]):
-        gap = abs(s - crossings[i, 0]) - crossings[i, 1]
-        near_crossing = min(near_crossing, gap)
-    if a < half + 0.3:
-        if near_crossing > 5.6:
-            if n_lanes > 1:
-                paint = max(band(a, 0.09, 0.21, f), paint)
-                for i in range(1, int(n_lanes)):
-                    paint = max(paint, band(a, i * lane - 0.06, i * lane + 0.06, f) * dashes(s, 9.0, 3.0, f * 2))
-            elif lanes[5] > 0.25:
-                solid = band(s - np.floor(s / 160.0) * 160.0, 0.0, 45.0, f) if lanes[5] > 0.6 else 0.0
-                paint = max(band(a, -0.06, 0.06, f) * max(dashes(s, 9.0, 4.0, f * 2), solid), paint)
-            if parking > 0:
-                edge = half - parking
-                paint = max(paint, band(a, edge - 0.05, edge + 0.05, f) * max(dashes(s, 1.6, 0.8, f * 2), 0.0))
-                paint = max(paint, band(a, edge, half, f) * dashes(s, 6.2, 0.1, f * 2))
-            else:
-                paint = max(paint, band(a, half - 0.42, half - 0.30, f))
-        elif near_crossing > 0.8:
-            # zebra between 1 and 4 m before the side street, stop line at 5 m on the arriving side
-            stripes = dashes(d, 1.0, 0.5, f)
-            paint = max(band(near_crossing, 1.0, 4.0, f * 2) * stripes * band(a, -1.0, half - 0.2, f), paint)
-            for i in range(crossings.shape[0]):
-                gap = s - crossings[i, 0]
-                if abs(abs(gap) - crossings[i, 1] - near_crossing) < 1e-3 and gap * d > 0:
-                    paint = max(paint, band(near_crossing, 4.8, 5.3, f * 2) * band(a, 0.1, half - parking - 0.1, f))
-        else:
-            open_lane = 0.0
-        drip = fetch(textures, SMOOTH, s * 2.3 + 9, d * 0.5, level_of(f, 0.5)) * 0.03
-        tracks = 0.0
-        for i in range(int(n_lanes)):
-            centre = (i + 0.5) * lane
-            tracks = max(
-                tracks, band(a, centre - 1.0, centre - 0.5, 0.35 + f), band(a, centre + 0.5, centre + 1.0, 0.35 + f)
-            )
-        shade = 1 - 0.10 * tracks * open_lane + drip - 0.18 * band(a, half - 0.45, half + 0.1, 0.25 + f) * open_lane
-        r, g, b = r * shade, g * shade, b * shade
-    else:
+    if gap > 5.6:
+        if n_lanes > 1:
+            paint = band(a, 0.09, 0.21, f)
+            for i in range(1, int(n_lanes)):
+                paint = max(paint, band(a, i * lane - 0.06, i * lane + 0.06, f) * dashes(s, 9.0, 3.0, f * 2))
+        elif style > 0.25:
+            solid = band(s - np.floor(s / 160.0) * 160.0, 0.0, 45.0, f) if style > 0.6 else 0.0
+            paint = band(a, -0.06, 0.06, f) * max(dashes(s, 9.0, 4.0, f * 2), solid)
+        if parking > 0:
+            edge = half - parking
+            paint = max(paint, band(a, edge - 0.05, edge + 0.05, f) * dashes(s, 1.6, 0.8, f * 2))
+            return max(paint, band(a, edge, half, f) * dashes(s, 6.2, 0.1, f * 2))
+        return max(paint, band(a, half - 0.42, half - 0.30, f))
+    if gap > 0.8:
+        # a zebra from 1 to 4 m before the side street, a stop line at 5 m on the arriving side
+        paint = band(gap, 1.0, 4.0, f * 2) * dashes(d, 1.0, 0.5, f) * band(a, -1.0, half - 0.2, f)
         for i in range(crossings.shape[0]):
-            gap = abs(s - crossings[i, 0])
-            side = gap - crossings[i, 1]
-            if side < 0.5:
-                beyond = a - half
-                if beyond > 5.4:
-                    paint = max(paint, band(gap, -0.06, 0.06, f) * dashes(a, 9.0, 4.0, f * 2))
-                paint = max(
-                    paint,
-                    band(beyond, 1.0, 4.0, f * 2)
-                    * dashes(s - crossings[i, 0], 1.0, 0.5, f)
-                    * band(side, -99.0, -0.2, f),
-                )
-                arriving = (s - crossings[i, 0]) * d < 0
-                if arriving:
-                    paint = max(paint, band(beyond, 4.8, 5.3, f * 2) * band(gap, 0.1, crossings[i, 1] - 0.1, f))
-    paint *= wear
+            beyond = s - crossings[i, 0]
+            if abs(abs(beyond) - crossings[i, 1] - gap) < 1e-3 and beyond * d > 0:
+                paint = max(paint, band(gap, 4.8, 5.3, f * 2) * band(a, 0.1, half - parking - 0.1, f))
+    return paint
+
+
+@device
+def _side_paint(s: float, d: float, f: float, half: float, crossings: np.ndarray) -> float:
+    """Return the paint on the side streets: zebra, stop line, dashed middle."""
+    paint = 0.0
+    beyond = abs(d) - half
+    for i in range(crossings.shape[0]):
+        across, wide = s - crossings[i, 0], crossings[i, 1]
+        if abs(across) - wide > 0.5:
+            continue
+        if beyond > 5.4:
+            paint = max(paint, band(across, -0.06, 0.06, f) * dashes(beyond, 9.0, 4.0, f * 2))
+        stripes = dashes(across, 1.0, 0.5, f) * band(abs(across), -1.0, wide - 0.2, f)
+        paint = max(paint, band(beyond, 1.0, 4.0, f * 2) * stripes)
+        if across * d < 0:
+            paint = max(paint, band(beyond, 4.8, 5.3, f * 2) * band(abs(across), 0.1, wide - 0.1, f))
+    return paint
+
+
+@device
+def road(textures: np.ndarray, s: float, d: float, f: float, lanes: np.ndarray, crossings: np.ndarray) -> Surface:
+    """Return the carriageway. lanes = (half width, lane width, lanes a side, parking width, tone, marking style)."""
+    half, lane = lanes[0], lanes[1]
+    grey = 0.105 * lanes[4] * asphalt(textures, s, d, f)
+    a = abs(d)
+    if a < half + 0.3:
+        gap = 1e9
+        for i in range(crossings.shape[0]):
+            gap = min(gap, abs(s - crossings[i, 0]) - crossings[i, 1])
+        paint = _main_paint(s, d, f, lanes, crossings, gap)
+        tracks = 0.0
+        for i in range(int(lanes[2])):
+            off = abs(a - (i + 0.5) * lane)
+            tracks = max(tracks, band(off, 0.5, 1.0, 0.35 + f))
+        worn = 0.10 * tracks + 0.18 * band(a, half - 0.45, half + 0.1, 0.25 + f)  # wheel tracks, dirt at the kerb
+        drip = fetch(textures, SMOOTH, s * 2.3 + 9, d * 0.5, level_of(f, 0.5)) * 0.03
+        grey *= 1 + drip - (worn if gap > 0.8 else 0.0)
+    else:
+        paint = _side_paint(s, d, f, half, crossings)
+    paint *= 0.86 + 0.10 * fetch(textures, SMOOTH, s * 9, d * 9, level_of(f, 0.11))
     white = 0.62
-    return r * (1 - paint) + white * paint, g * (1 - paint) + white * paint, b * (1 - paint) + white * 0.97 * paint, 0.0
+    v = grey * (1 - paint) + white * paint
+    return v, v, grey * 1.02 * (1 - paint) + white * 0.97 * paint, 0.0
 
 
 @device

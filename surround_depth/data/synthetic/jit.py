@@ -13,11 +13,13 @@ from pathlib import Path
 
 from numba import njit
 
-device = njit(error_model="numpy")
+from surround_depth.jit import cached_njit
+
+device = njit(error_model="numpy", forceinline=True)
 """For functions that only other kernels call."""
 
-entry = njit(cache=True, error_model="numpy")
-"""For kernels that Python calls; cached on disk."""
+entry = cached_njit(error_model="numpy")
+"""For kernels that Python calls; cached on disk where there is room."""
 
 
 @cache

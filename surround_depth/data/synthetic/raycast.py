@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 from dataclasses import dataclass
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -30,6 +31,7 @@ def _preload_libusb() -> None:
     ctypes.CDLL(str(libusb_package.get_library_path()), mode=ctypes.RTLD_GLOBAL)
 
 
+@cache
 def import_open3d() -> ModuleType:
     """Return the open3d module.
 

@@ -23,6 +23,9 @@ def test_writes_a_nuscenes_tree(tmp_path: Path) -> None:
     assert len(json.loads((tmp_path / "v1.0-mini" / "sample.json").read_text())) == 2
     assert len(list((tmp_path / "samples" / "CAM_FRONT").glob("*.jpg"))) == 2
     assert list((tmp_path / "dense_depth").rglob("*.npz"))
+    again = run_tool("--out", str(tmp_path), "--seeds", "2:3", "--frames", "1", "--size", "64x96")
+    assert again.returncode == 2
+    assert "already holds a tree" in again.stderr
 
 
 @pytest.mark.slow
@@ -38,8 +41,13 @@ def test_workers_write_the_same_bytes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "word"),
-    [(("--seeds", "a:b"), "--seeds"), (("--size", "big"), "--size"), (("--size", "65x96"), "65")],
-    ids=["seeds", "size", "stride"],
+    [
+        (("--seeds", "a:b"), "--seeds"),
+        (("--seeds", "3,3"), "each seed once"),
+        (("--size", "big"), "--size"),
+        (("--size", "65x96"), "65"),
+    ],
+    ids=["seeds", "repeated seed", "size", "stride"],
 )
 def test_refuses_in_one_line(tmp_path: Path, arguments: tuple[str, ...], word: str) -> None:
     done = run_tool("--out", str(tmp_path), *arguments)

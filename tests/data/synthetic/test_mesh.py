@@ -92,5 +92,6 @@ def test_missing_open3d_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.delitem(sys.modules, "open3d", raising=False)
     monkeypatch.setattr(builtins, "__import__", without_open3d)
+    raycast.import_open3d.cache_clear()
     with pytest.raises(MissingDependencyError, match=r"surround_depth\[sim\]"):
         raycast.import_open3d()
