@@ -1,4 +1,4 @@
-"""Check a rig file and say what it describes: sizes, lenses, views, mounting, overlaps. Exit status 2 names what is wrong.
+"""Check a rig file and say what it describes: sizes, lenses, views, mounting, overlaps; or what is wrong with it.
 
 python calib/check_rig.py my_truck.yaml
 python calib/check_rig.py nuscenes
@@ -28,9 +28,10 @@ def main() -> None:
         x_m, y_m, z_m = camera.T_ego_cam[:3, 3]
         pitch_deg = np.degrees(np.arcsin(-camera.T_ego_cam[2, 2]))
         print(
-            f"  {camera.name:<18} {camera.width_px}x{camera.height_px} {camera.lens.model:<8} focal {camera.focal_px:7.1f} px"
-            f"  view {np.degrees(left_rad - right_rad):5.1f} deg  yaw {np.degrees(camera.yaw_rad):+7.1f}"
-            f"  down {pitch_deg:+5.1f} deg  at {x_m:+.2f} {y_m:+.2f} {z_m:+.2f} m  fires {camera.trigger_offset_ms:+.1f} ms"
+            f"  {camera.name:<18} {camera.width_px}x{camera.height_px} {camera.lens.model:<8}"
+            f" focal {camera.focal_px:7.1f} px  view {np.degrees(left_rad - right_rad):5.1f} deg"
+            f"  yaw {np.degrees(camera.yaw_rad):+7.1f} deg  down {pitch_deg:+5.1f} deg"
+            f"  at {x_m:+.2f} {y_m:+.2f} {z_m:+.2f} m  fires {camera.trigger_offset_ms:+.1f} ms"
         )
     pairs = ", ".join(f"{rig.names[i]} - {rig.names[j]}" for i, j in rig.adjacent_pairs())
     print(f"overlapping neighbours: {pairs or 'none'}")

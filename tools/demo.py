@@ -182,7 +182,7 @@ def write_page(report: DemoReport, student: Backend, start: Backend, held_out: S
 
 def provenance(init: Path, arguments: argparse.Namespace) -> dict[str, str]:
     """Return what a reader needs to repeat the run."""
-    from surround_depth.export.machine import describe_machine, package_versions
+    from surround_depth.export.machine import describe_machine, engine_versions
 
     return {
         "command": command_line(),
@@ -190,7 +190,7 @@ def provenance(init: Path, arguments: argparse.Namespace) -> dict[str, str]:
         "training seeds": f"{FIRST_SEED} to {FIRST_SEED + arguments.drives - 1}, {arguments.samples} moments each",
         "held-out seed": f"{HELD_OUT_SEED}, {arguments.held_out_samples} moments",
         **describe_machine(),
-        "versions": ", ".join(f"{name} {version}" for name, version in package_versions().items()),
+        "versions": ", ".join(f"{name} {version}" for name, version in engine_versions().items()),
     }
 
 

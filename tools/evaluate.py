@@ -51,7 +51,8 @@ def main() -> None:
     from surround_depth.evaluation.pictures import write_error_picture
     from surround_depth.evaluation.predictors import EnginePredictor, Predictor, constant_predictor
     from surround_depth.evaluation.run import samples_of, score_predictors, true_depths
-    from surround_depth.evaluation.scores import TruthRange, comparison_table
+    from surround_depth.evaluation.score_tables import camera_table, comparison_table
+    from surround_depth.metrics.scoreboard import ScoredRange
     from surround_depth.runtime.report import write_report
 
     dataset = open_dataset(arguments.dataset, arguments.root)
@@ -65,7 +66,7 @@ def main() -> None:
             training = samples_of((dataset.sequence(scene) for scene in arguments.mean_of), stride=arguments.stride)
             predictors["per-pixel mean"] = constant_predictor(per_pixel_mean_m(true_depths(training, spec)))
         samples = samples_of((dataset.sequence(scene) for scene in scenes), stride=arguments.stride)
-        scores = score_predictors(samples, predictors, spec, TruthRange(arguments.min_depth_m, arguments.max_depth_m))
+        scores = score_predictors(samples, predictors, spec, ScoredRange(arguments.min_depth_m, arguments.max_depth_m))
         for scene in scenes:
             sequence = dataset.sequence(scene)
             sample = sequence[len(sequence) // 2]
@@ -75,7 +76,7 @@ def main() -> None:
     write_report(arguments.out / "scores.json", report)
     text = "\n\n".join(
         f"Against {kind} truth, {len(scenes)} scenes:\n\n{comparison_table(named).markdown()}\n\n"
-        f"{named['model'].table().markdown()}"
+        f"{camera_table(named['model']).markdown()}"
         for kind, named in scores.items()
     )
     (arguments.out / "scores.md").write_text(text + "\n")

@@ -29,18 +29,11 @@ def main() -> None:
     arguments = parse_arguments()
     from dataclasses import replace
 
-    from surround_depth.data.build import open_dataset
-    from surround_depth.errors import DataError
+    from surround_depth.data.build import open_dataset, open_sequence, sample_at
     from surround_depth.rig import save_rig
 
     dataset = open_dataset(arguments.dataset, arguments.root)
-    scene = arguments.scene or next(iter(dataset.scenes()), None)
-    if scene is None:
-        raise DataError(f"{arguments.root} has no scene")
-    sequence = dataset.sequence(scene)
-    if not 0 <= arguments.frame < len(sequence):
-        raise DataError(f"scene {scene} has frames 0 to {len(sequence) - 1}, not {arguments.frame}")
-    rig = sequence[arguments.frame].frame.rig
+    rig = sample_at(open_sequence(dataset, arguments.scene), arguments.frame).frame.rig
     rig = replace(rig, name=arguments.name or rig.name, source=arguments.source or rig.source)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     save_rig(rig, arguments.out)

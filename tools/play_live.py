@@ -51,7 +51,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     arguments = parse_arguments()
-    from surround_depth.data.build import open_dataset
+    from surround_depth.data.build import open_dataset, open_sequence
     from surround_depth.inference.backend import open_backend
     from surround_depth.runtime.pacing import PlaybackOptions
     from surround_depth.runtime.player import FusionOptions
@@ -61,7 +61,7 @@ def main() -> None:
     options = PlaybackOptions(arguments.rate, arguments.start_s, arguments.max_frames, arguments.loop)
     fusion = FusionOptions(arguments.max_range_m, arguments.min_confidence)
     dataset = open_dataset(arguments.dataset, arguments.root)
-    sequence = dataset.sequence(arguments.scene or dataset.scenes()[0])
+    sequence = open_sequence(dataset, arguments.scene)
     engine = arguments.engine or default_engine()
     source = {"dataset": dataset.name, "licence": dataset.licence, "engine": str(engine)}
     with open_backend(engine) as backend:

@@ -28,9 +28,8 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Write the two pictures and print how many LiDAR points each camera sees."""
     arguments = parse_arguments()
-    from surround_depth.data.build import open_dataset
+    from surround_depth.data.build import open_dataset, open_sequence, sample_at
     from surround_depth.data.lidar_depth import project_lidar
-    from surround_depth.errors import DataError
     from surround_depth.imaging import decode_image
     from surround_depth.viz.colors import DepthScale
     from surround_depth.viz.drawing import write_picture
@@ -38,15 +37,12 @@ def main() -> None:
     from surround_depth.viz.rig_view import draw_rig_view
 
     dataset = open_dataset(arguments.dataset, arguments.root)
-    scene = arguments.scene or next(iter(dataset.scenes()), None)
-    if scene is None:
-        raise DataError(f"{arguments.root} has no scene")
-    sequence = dataset.sequence(scene)
-    if not 0 <= arguments.frame < len(sequence):
-        raise DataError(f"scene {scene} has frames 0 to {len(sequence) - 1}, not {arguments.frame}")
-    sample = sequence[arguments.frame]
+    sequence = open_sequence(dataset, arguments.scene)
+    sample = sample_at(sequence, arguments.frame)
     frame, scale, pictures = sample.frame, DepthScale(), {}
-    print(f"{dataset.name}, scene {scene}, frame {arguments.frame} of {len(sequence)}; licence: {dataset.licence}")
+    print(
+        f"{dataset.name}, scene {sequence.name}, frame {arguments.frame} of {len(sequence)}; licence: {dataset.licence}"
+    )
     for i, camera in enumerate(frame.rig.cameras):
         image = frame.images[i]
         if image is None:
@@ -61,7 +57,7 @@ def main() -> None:
             print(f"  {camera.name}: {len(points.depth_m)} LiDAR points, sweep {behind_ms:+.1f} ms after the image")
         pictures[camera.name] = picture
     arguments.out.mkdir(parents=True, exist_ok=True)
-    title = f"{dataset.name}   {scene}   frame {arguments.frame}   LiDAR over images"
+    title = f"{dataset.name}   {sequence.name}   frame {arguments.frame}   LiDAR over images"
     write_picture(arguments.out / "overlay.png", draw_overlay_mosaic(frame.rig, pictures, title, scale))
     write_picture(arguments.out / "rig.png", draw_rig_view(frame.rig))
     print(f"wrote {arguments.out / 'overlay.png'} and {arguments.out / 'rig.png'}")

@@ -1,4 +1,7 @@
-"""DDAD (a DGP tree) as samples: each camera with its own stamp and ego pose, the LiDAR sweep in the ego frame."""
+"""DDAD (a DGP tree) as samples: each camera with its own stamp and ego pose, the LiDAR sweep in the ego frame.
+
+Our own DGP trees carry dense truth (`dense_depth/`) and own-body masks (`own_body/`) beside it, which are read along.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from surround_depth.data import truth_sidecar
 from surround_depth.data.assemble import CameraReading, assemble_frame, in_ring_order
 from surround_depth.data.dgp_scene import Calibration, Datum, DgpSample, find_scene_dataset, read_scene, read_scene_list
 from surround_depth.data.paths import OWN_BODY_FOLDER, path_inside, read_json, read_npz, read_own_body, require_root
-from surround_depth.data.sample import Sample
+from surround_depth.data.sample import DenseTruth, Sample
 from surround_depth.errors import CalibrationError, DataError
-from surround_depth.frame import PointCloud
+from surround_depth.frame import PointCloud, SurroundFrame
 from surround_depth.geometry import invert_rigid, transform
 from surround_depth.imaging import read_encoded
 from surround_depth.rig import Camera, Rig
@@ -29,7 +33,7 @@ class DdadDataset:
         split: "train", "val", "test", "train_overfit" or the list's own number; by default every split.
         mask_dir: own-body masks `CAMERA_xx_mask.png` (255 = keep), or VFDepth's folder of numbered sets with its
             `mask_idx_dict.json`, which maps a scene number of the release to its set; by default `root/own_body`, which
-            our own trees have and DDAD has not.
+            our own trees have and DDAD has not; there, and only there, a camera may lack its mask.
         scene_list: file name of the scene list, where the root has several.
 
     Raises:
@@ -49,8 +53,10 @@ class DdadDataset:
         self.root = require_root(root, "DDAD")
         self._list_path = find_scene_dataset(self.root, scene_list)
         self._files = read_scene_list(self._list_path, split)
+        self._needs_masks = mask_dir is not None
         if mask_dir is None and (self.root / OWN_BODY_FOLDER).is_dir():
             mask_dir = self.root / OWN_BODY_FOLDER
+        self._truth_root = self.root if (self.root / truth_sidecar.FOLDER).is_dir() else None
         self._mask_dir = None if mask_dir is None else require_root(mask_dir, "DDAD mask")
 
     def scenes(self) -> tuple[str, ...]:
@@ -71,7 +77,8 @@ class DdadDataset:
         if not cameras:
             raise DataError(f"scene {scene}: {self._files[scene]} has no image")
         scene_dir = (self.root / self._files[scene]).parent
-        return DdadSequence(scene, scene_dir, samples, cameras, self._masks_of(scene))
+        masks = self._masks_of(scene)
+        return DdadSequence(scene, scene_dir, samples, cameras, masks, self._needs_masks, self._truth_root)
 
     def _masks_of(self, scene: str) -> Path | None:
         """Return the folder of the scene's own-body masks; a scene the map does not know has none."""
@@ -96,6 +103,8 @@ class DdadSequence:
     samples: tuple[DgpSample, ...]
     cameras: dict[str, tuple[Datum, DgpSample]]  # per camera its first datum, whose size and calibration stand in
     mask_dir: Path | None
+    needs_masks: bool  # a camera without a mask file is an error
+    truth_root: Path | None  # where `dense_depth/` lies, None without
     _rigs: dict[tuple[str, ...], Rig] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -108,7 +117,11 @@ class DdadSequence:
         clouds = (name for name, datum in sample.data.items() if datum.kind == "point_cloud")
         name = next(clouds, None)
         cloud = None if name is None else read_cloud(self.scene_dir, sample, name)
-        return Sample(assemble_frame(sample.token, rig, readings), cloud)
+        frame = assemble_frame(sample.token, rig, readings)
+        return Sample(frame, cloud, self._truth(frame))
+
+    def _truth(self, frame: SurroundFrame) -> DenseTruth | None:
+        return None if self.truth_root is None else truth_sidecar.read_frame_truth(self.truth_root, frame)
 
     def _camera(self, sample: DgpSample, camera: Camera) -> CameraReading | None:
         datum = sample.data.get(camera.name)
@@ -144,9 +157,10 @@ class DdadSequence:
             raise DataError(f"{self.name}/calibration/{sample.calibration_key}.json: {error}") from error
 
     def _own_body(self, name: str, height_px: int, width_px: int) -> NDArray[np.bool_] | None:
-        if self.mask_dir is None:
+        file_name = f"{name}_mask.png"
+        if self.mask_dir is None or not (self.needs_masks or (self.mask_dir / file_name).is_file()):
             return None
-        path = path_inside(self.mask_dir, f"{name}_mask.png", f"own-body mask of {name}")
+        path = path_inside(self.mask_dir, file_name, f"own-body mask of {name}")
         return read_own_body(path, height_px, width_px)
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from surround_depth.data.paths import path_inside, read_json
-from surround_depth.data.rows import Row, require_rows, rigid_of
+from surround_depth.data.rows import Row, require_rows, require_stamp, rigid_of
 from surround_depth.errors import DataError
 from surround_depth.geometry import Array
 
@@ -137,7 +137,7 @@ def _datum(row: Row, values: Row, kind: str) -> Datum:
     stamp_ns = stamp_ns_of_stem(PurePosixPath(filename).stem)
     if stamp_ns is None:
         stamp_ns = _stamp_ns_of_iso(row.child("id"))
-    return Datum(row.label, kind, values, filename, stamp_ns, _pose_of(values.child("pose")))
+    return Datum(row.label, kind, values, filename, require_stamp(row.label, stamp_ns), _pose_of(values.child("pose")))
 
 
 def _stamp_ns_of_iso(row: Row) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from surround_depth.data.paths import read_json
-from surround_depth.data.rows import Row, require_rows, rigid_of
+from surround_depth.data.rows import Row, require_rows, require_stamp, rigid_of
 from surround_depth.errors import DataError
 from surround_depth.geometry import Array
 
@@ -33,7 +33,7 @@ class Reading:
     @property
     def stamp_ns(self) -> int:
         """Capture time; the tables hold microseconds."""
-        return self.data.integer("timestamp") * NS_PER_US
+        return _stamp_ns_of(self.data)
 
     @property
     def T_world_ego(self) -> Array:
@@ -114,7 +114,7 @@ def _by_scene(
     frames: dict[str, list[KeyFrame]] = {}
     for token, row in samples.items():
         name = _follow(row, "scene", scenes).text("name")
-        frames.setdefault(name, []).append(KeyFrame(token, row.integer("timestamp") * NS_PER_US, readings[token]))
+        frames.setdefault(name, []).append(KeyFrame(token, _stamp_ns_of(row), readings[token]))
     names = [row.text("name") for row in scenes.values()]
     for name in names:
         if names.count(name) > 1:
@@ -154,7 +154,11 @@ def _row(table: str, values: dict[str, Any]) -> Row:
 def _is_key_frame(values: dict[str, Any]) -> bool:
     if "is_key_frame" not in values:
         raise DataError(f"{_row('sample_data', values).label} has no field 'is_key_frame'; the file is damaged")
-    return bool(values["is_key_frame"])
+    is_key_frame = values["is_key_frame"]
+    if not isinstance(is_key_frame, bool):  # bool("false") is True
+        label = _row("sample_data", values).label
+        raise DataError(f"{label}: is_key_frame must be true or false, got {str(is_key_frame)[:60]!r}; mend the row")
+    return is_key_frame
 
 
 def _follow(row: Row, table: str, target: dict[str, Row]) -> Row:
@@ -162,6 +166,10 @@ def _follow(row: Row, table: str, target: dict[str, Row]) -> Row:
     if token not in target:
         raise DataError(f"{row.label}: {table}_token {token!r} is not in {table}.json; use tables of one version")
     return target[token]
+
+
+def _stamp_ns_of(row: Row) -> int:
+    return require_stamp(row.label, row.integer("timestamp") * NS_PER_US)
 
 
 def _pose_of(row: Row) -> Array:

@@ -6,7 +6,9 @@ Tables are input: a path in them never leaves the data root, no file is ever unp
 
 from __future__ import annotations
 
+import io
 import json
+import math
 import zipfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -20,6 +22,7 @@ from surround_depth.errors import DataError
 
 # Sidecar of our own trees: one mask per camera.
 OWN_BODY_FOLDER = "own_body"
+_MAX_ARRAY_BYTES = 1 << 30
 _AGAIN = "download or copy it again"
 
 
@@ -44,9 +47,13 @@ def path_inside(root: Path, relative: str, referrer: str) -> Path:
     if pure.is_absolute() or ".." in pure.parts or "\\" in relative or "\0" in relative:
         raise DataError(f"{referrer}: path {relative!r} leaves the data root; only paths relative to the root are read")
     path = root / pure
-    if not path.resolve().is_relative_to(root):
+    try:
+        is_inside, is_file = path.resolve().is_relative_to(root), path.is_file()
+    except (OSError, RuntimeError) as error:  # a name too long for the disk; links in a circle
+        raise DataError(f"{referrer}: path {relative[:60]!r}... cannot be looked up ({error}); mend the row") from error
+    if not is_inside:
         raise DataError(f"{referrer}: {relative!r} is a link out of {root}; move the files in, or link the whole root")
-    if not path.is_file():
+    if not is_file:
         raise DataError(f"{referrer}: file {path} does not exist; {_AGAIN}, or remove the row that names it")
     return path
 
@@ -62,16 +69,34 @@ def read_json(path: Path, row_hook: Callable[[dict[str, Any]], Any] | None = Non
 
 
 def read_npz(path: Path, key: str, referrer: str) -> NDArray[Any]:
-    """Return one array of an `.npz` file, never unpickling."""
+    """Return one array of an `.npz` file, never unpickling and never allocating more than the file holds.
+
+    Raises:
+        DataError: no such array, larger than 1 GiB, or damaged in any way.
+    """
     try:
-        # Opened here, because np.load leaves a file open that turns out to be no archive.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return np.asarray(archive[key])
+        with zipfile.ZipFile(path) as archive:
+            info = archive.getinfo(f"{key}.npy")
+            if info.file_size > _MAX_ARRAY_BYTES:
+                raise ValueError(f"array {key!r} claims {info.file_size} bytes, the limit is {_MAX_ARRAY_BYTES}")
+            return _array_of(archive.read(info))
     except KeyError as error:
         raise DataError(f"{referrer}: {path} has no array {key!r}; is it a file of another kind?") from error
-    # AttributeError: np.load returns a bare array, which is no context manager, for a file that is an .npy.
-    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+    except Exception as error:  # one flipped bit may fail in zipfile, zlib, numpy, or Python's own parser
         raise DataError(f"{referrer}: {path} is not a readable npz ({error}); {_AGAIN}") from error
+
+
+def _array_of(npy: bytes) -> NDArray[Any]:
+    """Return the array of an `.npy` file, whose header is compared with its size before anything is allocated."""
+    stream = io.BytesIO(npy)
+    is_first_version = np.lib.format.read_magic(stream) == (1, 0)
+    read_header = np.lib.format.read_array_header_1_0 if is_first_version else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read_header(stream)
+    claimed, held = math.prod(shape) * dtype.itemsize, len(npy) - stream.tell()
+    if claimed != held:
+        raise ValueError(f"its header claims {claimed} bytes, it holds {held}")
+    stream.seek(0)
+    return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
 
 
 def read_own_body(path: Path, height_px: int, width_px: int) -> NDArray[np.bool_]:

@@ -9,7 +9,9 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from surround_depth.data.synthetic.drive import DriveConfig, render_drive
+from surround_depth.data.writers.files import require_new_tree
 from surround_depth.data.writers.nuscenes_tree import DriveRecord, write_drive_files, write_tables
+from surround_depth.errors import DataError
 
 
 def render_tree(
@@ -19,14 +21,19 @@ def render_tree(
     workers: int = 1,
     on_drive: Callable[[DriveRecord], object] = lambda record: None,
 ) -> None:
-    """Render and write every drive, in `workers` processes, then the tables of all; a `root` that exists is extended.
+    """Render and write every drive, in `workers` processes, then the tables of all.
 
-    The bytes do not depend on `workers`. `on_drive` is told of every finished drive.
+    The bytes do not depend on `workers`. `on_drive` is told of every finished drive. After a crash the same call may be
+    repeated: a tree without tables is not finished, and its files are written anew.
 
     Raises:
         MissingDependencyError: open3d is not installed.
-        DataError: two drives have one name.
+        DataError: `root` already holds a finished tree, or two drives have one name; nothing is rendered then.
     """
+    require_new_tree(root)
+    names = [config.name for config in configs]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise DataError(f"{root}: {', '.join(repeated)} would be rendered twice; give every drive its own seed")
     records = []
     for record in _rendered(root, configs, workers):
         records.append(record)

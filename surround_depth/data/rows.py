@@ -10,6 +10,8 @@ from typing import Any
 from surround_depth.errors import CalibrationError, DataError
 from surround_depth.geometry import Array, quaternion_to_R, rigid
 
+_YEAR_2200_NS = 7_258_118_400 * 10**9
+
 
 @dataclass(frozen=True)
 class Row:
@@ -71,6 +73,17 @@ class Row:
 
     def _error(self, key: str, expected: str, value: Any) -> DataError:
         return DataError(f"{self.label}: {key} must be {expected}, got {str(value)[:60]!r}; mend the row")
+
+
+def require_stamp(label: str, stamp_ns: int) -> int:
+    """Return a stamp in nanoseconds since 1970 after proving that it lies before the year 2200.
+
+    Raises:
+        DataError: it does not: the file counts in another unit (DDAD has scenes whose times are ten times too large).
+    """
+    if not 0 < stamp_ns < _YEAR_2200_NS:
+        raise DataError(f"{label}: its timestamp is not between 1970 and 2200; the file counts in another unit of time")
+    return stamp_ns
 
 
 def _finite(row: Row, key: str, value: Any) -> float:

@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from surround_depth.data import truth_sidecar
 from surround_depth.data.nuscenes import NuScenesDataset, NuScenesSequence
 from surround_depth.data.paths import OWN_BODY_FOLDER
-from surround_depth.data.sample import DenseTruth, Sample
+from surround_depth.data.sample import Sample
 from surround_depth.errors import DataError
-from surround_depth.frame import EncodedImage, SurroundFrame
 
 
 class SyntheticDataset:
@@ -56,22 +53,4 @@ class SyntheticSequence:
 
     def __getitem__(self, index: int) -> Sample:
         sample = self.tree[index]
-        return replace(sample, truth=_read_truth(self.tree.root, sample.frame))
-
-
-def _read_truth(root: Path, frame: SurroundFrame) -> DenseTruth:
-    """Return the truth of every camera; all NaN and no sky where a camera has no image."""
-    depth_m, sky = [], []
-    for camera, image in zip(frame.rig.cameras, frame.images, strict=True):
-        size = (camera.height_px, camera.width_px)
-        if isinstance(image, EncodedImage):
-            truth_m = truth_sidecar.read_dense_truth(root, Path(image.source).relative_to(root).as_posix())
-            if truth_m.shape != size:
-                raise DataError(f"dense depth of {image.source} is {truth_m.shape}, the image {size}; render it again")
-            depth_m.append(truth_m)
-            # Rendered surfaces are all finite: what the ray did not meet is sky.
-            sky.append(np.isnan(truth_m))
-        else:
-            depth_m.append(np.full(size, np.nan, np.float32))
-            sky.append(np.zeros(size, np.bool_))
-    return DenseTruth(tuple(depth_m), tuple(sky))
+        return replace(sample, truth=truth_sidecar.read_frame_truth(self.tree.root, sample.frame))

@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from surround_depth.data.atomic_files import npz_bytes, write_atomic
 from surround_depth.data.paths import path_inside, read_npz
+from surround_depth.data.sample import DenseTruth
+from surround_depth.data.stable_bytes import npz_bytes
 from surround_depth.errors import DataError
+from surround_depth.files import write_atomic
+from surround_depth.frame import EncodedImage, SurroundFrame
 
 FOLDER = "dense_depth"
 _KEY = "depth_m"
@@ -33,3 +36,25 @@ def read_dense_truth(root: Path, image_relpath: str) -> NDArray[np.float32]:
     if depth_m.ndim != 2 or depth_m.dtype != np.float32:
         raise DataError(f"{path} holds {depth_m.dtype} {depth_m.shape}, expected float32 [H, W]; render it again")
     return depth_m
+
+
+def read_frame_truth(root: Path, frame: SurroundFrame) -> DenseTruth:
+    """Return the truth of every camera of a frame that was read from `root`; all NaN and no sky where it has no image.
+
+    Raises:
+        DataError: an image has no truth, or truth of another size.
+    """
+    depth_m, sky = [], []
+    for camera, image in zip(frame.rig.cameras, frame.images, strict=True):
+        size = (camera.height_px, camera.width_px)
+        if isinstance(image, EncodedImage):
+            truth_m = read_dense_truth(root, Path(image.source).relative_to(root).as_posix())
+            if truth_m.shape != size:
+                raise DataError(f"dense depth of {image.source} is {truth_m.shape}, the image {size}; render it again")
+            depth_m.append(truth_m)
+            # Rendered surfaces are all finite: what the ray did not meet is sky.
+            sky.append(np.isnan(truth_m))
+        else:
+            depth_m.append(np.full(size, np.nan, np.float32))
+            sky.append(np.zeros(size, np.bool_))
+    return DenseTruth(tuple(depth_m), tuple(sky))

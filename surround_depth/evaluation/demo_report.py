@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 
 from surround_depth.evaluation.demo_page import CaptionedTable, DemoPage, Picture, Target
 from surround_depth.evaluation.run import Scores
-from surround_depth.evaluation.scores import DepthScores, comparison_table
+from surround_depth.evaluation.score_tables import camera_table, comparison_table
 from surround_depth.evaluation.tables import Table
 from surround_depth.frame import PointCloud
+from surround_depth.metrics.scoreboard import DepthScores
 
 STUDENT, START, MEAN = "student", "starting weights", "per-pixel training mean"
 MAX_ABS_REL = 0.15
@@ -127,7 +128,7 @@ def _number_tables(report: DemoReport) -> tuple[CaptionedTable, ...]:
             "an image: it is the number to beat.",
             comparison_table(_ordered(dense)),
         ),
-        CaptionedTable("The student, camera by camera:", dense[STUDENT].table()),
+        CaptionedTable("The student, camera by camera:", camera_table(dense[STUDENT])),
     ]
     if "lidar" in report.scores:
         caption = "The same predictors against the simulated LiDAR, which is what a real drive has:"

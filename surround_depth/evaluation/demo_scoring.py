@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from surround_depth.data.network_truth import truth_depth_m, truth_sky
 from surround_depth.data.sample import Sample, SampleSequence
 from surround_depth.evaluation.baseline import per_pixel_mean_m
 from surround_depth.evaluation.demo_page import Picture
@@ -12,7 +13,6 @@ from surround_depth.evaluation.demo_report import MEAN, START, STUDENT
 from surround_depth.evaluation.pictures import draw_comparison
 from surround_depth.evaluation.predictors import EnginePredictor, Predictor, constant_predictor
 from surround_depth.evaluation.run import Scores, samples_of, score_predictors, true_depths
-from surround_depth.evaluation.truth import truth_depth_m, truth_sky
 from surround_depth.frame import PointCloud
 from surround_depth.fusion import fuse
 from surround_depth.imaging import plan_images

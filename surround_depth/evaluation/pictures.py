@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from surround_depth.data.network_truth import truth_depth_m, truth_kinds
 from surround_depth.data.sample import Sample
-from surround_depth.evaluation.truth import truth_depth_m, truth_kinds
 from surround_depth.frame import SurroundDepth
 from surround_depth.imaging import InputSpec, plan_images
 from surround_depth.viz.colors import DepthScale, color_depth, hatch

@@ -9,30 +9,26 @@ from numpy.typing import NDArray
 
 from surround_depth.frame import SurroundDepth, SurroundFrame
 from surround_depth.inference.backend import Backend
-from surround_depth.inference.pipeline import SurroundDepthPipeline
+from surround_depth.inference.rig_pipelines import RigPipelines
+from surround_depth.metrics.scoreboard import answered_depth_m
 
 Predictor = Callable[[SurroundFrame], NDArray[np.float32]]
 
 
 class EnginePredictor:
-    """An opened engine as a predictor; it plans anew when the calibration changes, as it does from scene to scene."""
+    """An opened engine as a predictor, for scenes of any calibration."""
 
     def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-        self._pipeline: SurroundDepthPipeline | None = None
-        self._fingerprint = ""
+        self._pipelines = RigPipelines(backend)
 
     def infer(self, frame: SurroundFrame) -> SurroundDepth:
         """Return the pipeline's answer for `frame`."""
-        fingerprint = frame.rig.fingerprint
-        if self._pipeline is None or fingerprint != self._fingerprint:
-            self._pipeline, self._fingerprint = SurroundDepthPipeline(self._backend, frame.rig), fingerprint
-        return self._pipeline(frame)
+        return self._pipelines.for_rig(frame.rig)(frame)
 
     def __call__(self, frame: SurroundFrame) -> NDArray[np.float32]:
-        """Return the depth; what was taken for sky is answered with the engine's farthest depth, so it cannot hide."""
+        """Return the depth; what was taken for sky is answered with the engine's farthest depth."""
         depth = self.infer(frame)
-        return np.where(depth.sky, np.float32(self._backend.spec.max_depth_m), depth.depth_m)
+        return answered_depth_m(depth.depth_m, depth.sky, self._pipelines.backend.spec.max_depth_m)
 
 
 def constant_predictor(depth_m: NDArray[np.float32]) -> Predictor:

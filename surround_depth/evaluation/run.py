@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from surround_depth.data.network_truth import TruthKind, truth_depth_m, truth_kinds
 from surround_depth.data.sample import Sample, SampleSequence
 from surround_depth.errors import DataError
 from surround_depth.evaluation.predictors import Predictor
-from surround_depth.evaluation.scores import DepthScores, ScoreBoard, TruthRange
-from surround_depth.evaluation.truth import TruthKind, truth_depth_m, truth_kinds
 from surround_depth.imaging import ImagePlans, InputSpec, plan_images
+from surround_depth.metrics.scoreboard import DEFAULT_RANGE, DepthScores, ScoreBoard, ScoredRange
 from surround_depth.rig import Rig
 
 Scores = dict[TruthKind, dict[str, DepthScores]]
@@ -22,16 +22,16 @@ def score_predictors(
     samples: Iterable[Sample],
     predictors: Mapping[str, Predictor],
     spec: InputSpec,
-    truth_range: TruthRange | None = None,
+    scored_range: ScoredRange = DEFAULT_RANGE,
 ) -> Scores:
-    """Return truth kind -> predictor name -> scores. All predictors answer at the resolution of `spec`.
+    """Return truth kind -> predictor name -> scores, by the rule of `metrics.scoreboard`.
 
-    Scenes may have different cameras; scores are kept by camera name.
+    All predictors answer at the resolution of `spec`. Scenes may have different cameras; scores are kept by camera
+    name.
 
     Raises:
         DataError: no sample has any truth, or a predictor answers for other cameras than the frame has.
     """
-    limits = truth_range or TruthRange()
     planner = Planner(spec)
     boards: dict[TruthKind, dict[str, ScoreBoard]] = {}
     for sample in samples:
@@ -40,7 +40,7 @@ def score_predictors(
         for name, predictor in predictors.items():
             depth_m = predictor(sample.frame)
             for kind, truth_m in truths.items():
-                board = boards.setdefault(kind, {}).setdefault(name, ScoreBoard(limits))
+                board = boards.setdefault(kind, {}).setdefault(name, ScoreBoard(scored_range))
                 board.add(sample.frame.rig.names, depth_m, truth_m)
     if not boards:
         raise DataError("nothing to score: no sample has dense truth or a LiDAR sweep")

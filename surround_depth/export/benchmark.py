@@ -8,7 +8,7 @@ from typing import Any
 
 from surround_depth.errors import ConfigError
 from surround_depth.export.frames import ProofFrames, encode_frame
-from surround_depth.export.machine import describe_machine, package_versions
+from surround_depth.export.machine import describe_machine, engine_versions
 from surround_depth.fusion import fuse
 from surround_depth.inference.backend import Backend
 from surround_depth.inference.latency import LatencyRecorder, StageLatency
@@ -73,7 +73,7 @@ def measure_engine(
         stages=stages,
         engine_alone=alone,
         machine=describe_machine(),
-        versions=package_versions(),
+        versions=engine_versions(),
     )
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from surround_depth.export.checkpoint import DEFAULT_CAMERAS, TrainedStudent, read_trained_student
 from surround_depth.export.frames import DriveSource, ProofFrames, proof_frames
-from surround_depth.export.machine import describe_machine, package_versions
-from surround_depth.export.manifest import record_file, require_replaceable, whole_or_nothing, write_manifest
+from surround_depth.export.machine import describe_machine, engine_versions
+from surround_depth.export.manifest import record_file, require_replaceable, write_manifest
 from surround_depth.export.onnx_graph import export_onnx
 from surround_depth.export.parity import Rung, measure_parity, parity_table, require_parity
 from surround_depth.export.tensorrt_build import (
@@ -21,6 +21,7 @@ from surround_depth.export.tensorrt_build import (
     build_plan,
     require_buildable,
 )
+from surround_depth.files import atomic_directory
 from surround_depth.imaging import InputSpec
 from surround_depth.inference.backend import Backend, EngineSpec
 from surround_depth.inference.manifest import EngineKind, Manifest, ParityRecord, TensorRTRecord
@@ -70,7 +71,7 @@ def build_engine(request: BuildRequest, report: Callable[[str], None] = lambda l
     checkpoint = read_trained_student(request.checkpoint)
     spec = checkpoint.engine_spec(request.n_cameras, request.input)
     frames = proof_frames(spec, request.data, request.n_parity_frames)
-    with whole_or_nothing(request.out) as folder:
+    with atomic_directory(request.out) as folder:
         report(f"export   {spec.n_cameras} cameras x {spec.input.height_px} x {spec.input.width_px}, opset 18")
         export_onnx(checkpoint.student, spec, folder / ONNX_NAME)
         record = None
@@ -137,7 +138,7 @@ def _manifest(
         checkpoint=checkpoint.record,
         parity=parity,
         licences=checkpoint.licences,
-        versions=package_versions(),
+        versions=engine_versions(),
         host=describe_machine(),
         build_command=request.command,
         created_utc=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
-import subprocess
 from pathlib import Path
 
-import surround_depth
 from surround_depth.inference.cpu import allowed_cpus, physical_cores
 from surround_depth.inference.tensorrt_library import gpu_name
+from surround_depth.provenance import package_versions, source_commit
 
 _PACKAGES = ("surround_depth", "numpy", "torch", "onnx", "onnxruntime", "tensorrt", "tensorrt-rtx", "cuda-bindings")
 _CPUINFO = Path("/proc/cpuinfo")
 
 
-def package_versions() -> dict[str, str]:
+def engine_versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that make or run engines, as far as they are installed."""
-    versions = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
+    return package_versions(_PACKAGES)
 
 
 def describe_machine() -> dict[str, str]:
@@ -51,20 +43,3 @@ def cpu_model(cpuinfo: Path = _CPUINFO) -> str:
     flags = trimmed.get("flags", "").split()
     vectors = [flag for flag in ("avx512f", "avx2", "avx") if flag in flags][:1]
     return " ".join([trimmed.get("model name", platform.machine()), *vectors])
-
-
-def source_commit() -> str:
-    """Return the git commit of the checkout this package is imported from, "+changes" if edited, else "no checkout"."""
-    root = Path(surround_depth.__file__).resolve().parent.parent
-    if not (root / ".git").exists():
-        return "no checkout"
-    commit = _git(root, "rev-parse", "--short=12", "HEAD")
-    return commit + ("+changes" if _git(root, "status", "--porcelain") else "") if commit else "no checkout"
-
-
-def _git(root: Path, *arguments: str) -> str:
-    try:
-        run = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return run.stdout.strip() if run.returncode == 0 else ""

@@ -169,8 +169,8 @@ def open_backend(directory: str | Path, *, threads: int | None = None) -> Backen
     the physical cores this process may use) and means nothing to a GPU engine.
 
     Raises:
-        EngineMismatchError: no or an unreadable manifest, a changed or missing file, a link, a directory that others
-            can write to, another version or GPU than the plan was built for.
+        EngineMismatchError: no or an unreadable manifest, a changed or missing file, a link, a directory of another
+            user or that every user may write to or exchange, another version or GPU than the plan was built for.
         MissingDependencyError: the runtime of this kind of engine is not installed.
     """
     directory = Path(directory)

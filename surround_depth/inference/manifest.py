@@ -1,8 +1,12 @@
 """The manifest `model.json` of a compiled engine, and the checks that stand before anything is deserialised.
 
 A plan is native code and a graph is a program for a native interpreter (NVIDIA says `get_engine_validity` is "not a
-tamper-detection mechanism"), so a file is loaded only when a manifest in a directory that others cannot write to
-vouches for its SHA-256. The bytes are read once and handed on from memory: nothing can be swapped in between.
+tamper-detection mechanism"), so a file is loaded only when a manifest vouches for its SHA-256. The bytes are read once
+and handed on from memory: nothing can be swapped in between.
+
+Whom this trusts: root, the user who runs, and, where the modes let it write, the group of the folder. So the folder and
+the files belong to root or to that user and not every user may write to them, nor to the folder above, where a folder
+can be exchanged as a whole (a sticky one, as /tmp, guards its entries). What lies further up is the host's affair.
 """
 
 from __future__ import annotations
@@ -20,7 +24,6 @@ from surround_depth.errors import ConfigError, EngineMismatchError
 from surround_depth.imaging import InputSpec
 
 MANIFEST_NAME = "model.json"
-SCHEMA_VERSION = 1
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_ENGINE_BYTES = 2 << 30
 """The single-file limit of ONNX (protobuf), which a plan of such a graph does not reach either."""
@@ -118,8 +121,8 @@ def load_manifest(directory: Path) -> Manifest:
     """Return the checked manifest of an engine directory.
 
     Raises:
-        EngineMismatchError: not a directory of ours alone, no manifest, a link, not JSON, another schema version, an
-            unknown engine, or any other field that does not hold; one line with the fix.
+        EngineMismatchError: a directory that is not trusted (see above), no manifest, a link, not JSON, another schema
+            version, an unknown engine, or any other field that does not hold; one line with the fix.
     """
     _require_private(directory)
     text = _read_regular(directory, MANIFEST_NAME, MAX_MANIFEST_BYTES)
@@ -156,8 +159,21 @@ def _require_private(directory: Path) -> None:
         raise _refusal(directory, f"is a link; open {os.path.realpath(directory)} itself", fix=False)
     if not stat.S_ISDIR(status.st_mode):
         raise _refusal(directory, "is not a directory; open_backend takes the folder that build_engine.py wrote")
+    _require_owner(directory, "it", status)
     if status.st_mode & stat.S_IWOTH:
-        raise _refusal(directory, f"every user may write to it; run chmod o-w {directory} and", fix=True)
+        raise _refusal(directory, f"every user may write to it; run chmod o-w {directory} and")
+    above = Path(os.path.realpath(directory)).parent
+    mode_above = os.stat(above).st_mode
+    if mode_above & stat.S_IWOTH and not mode_above & stat.S_ISVTX:
+        raise _refusal(directory, f"every user may exchange it in {above}; run chmod o-w {above} and")
+
+
+def _require_owner(directory: Path, what: str, status: os.stat_result) -> None:
+    """Refuse what belongs to a user who is neither root nor the one who runs."""
+    trusted = {0, os.geteuid()} if hasattr(os, "geteuid") else {status.st_uid}
+    if status.st_uid not in trusted:
+        owner = f"{what} belongs to user {status.st_uid}, who may write to it"
+        raise _refusal(directory, f"{owner}; if you trust it, run chown -R root {directory}", fix=False)
 
 
 def _read_regular(directory: Path, name: str, max_bytes: int, expected_bytes: int | None = None) -> bytes:
@@ -174,6 +190,7 @@ def _read_regular(directory: Path, name: str, max_bytes: int, expected_bytes: in
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise _refusal(directory, f"{name} is not a plain file")
+        _require_owner(directory, name, status)
         if status.st_mode & stat.S_IWOTH:
             raise _refusal(directory, f"every user may write to {name}; run chmod o-w {path} and")
         if status.st_size > max_bytes:

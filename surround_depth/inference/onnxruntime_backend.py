@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from surround_depth.closing import Closing
 from surround_depth.errors import EngineMismatchError, MissingDependencyError
 from surround_depth.inference.backend import EngineSpec, NetworkInputs, NetworkOutputs
 from surround_depth.inference.cpu import physical_cores
@@ -14,7 +14,7 @@ _TYPES = {"images": "tensor(uint8)"}  # every other tensor of the graph is float
 _FLOAT = "tensor(float)"
 
 
-class OnnxRuntimeBackend:
+class OnnxRuntimeBackend(Closing):
     """Runs one static ONNX graph on the CPU, with a number of threads that the caller can know.
 
     Args:
@@ -53,14 +53,6 @@ class OnnxRuntimeBackend:
     def close(self) -> None:
         """Free the session."""
         self._session = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _open_session(onnx_bytes: bytes, threads: int) -> Any:

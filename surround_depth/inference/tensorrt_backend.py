@@ -6,11 +6,11 @@ flow against a recording double of them; no GPU has run it yet. CUDA graphs and 
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
+from surround_depth.closing import Closing
 from surround_depth.errors import EngineMismatchError
 from surround_depth.inference.backend import INPUT_NAMES, OUTPUT_NAMES, EngineSpec, NetworkInputs, NetworkOutputs
 from surround_depth.inference.cuda_memory import MirroredBuffer, Stream, load_cudart
@@ -26,7 +26,7 @@ from surround_depth.inference.tensorrt_library import (
 _REBUILD = "rebuild on this machine with python deploy/build_engine.py --engine {kind}"
 
 
-class TensorRTBackend:
+class TensorRTBackend(Closing):
     """An opened plan.
 
     Args:
@@ -97,14 +97,6 @@ class TensorRTBackend:
             self._stream = None
         self._context = None
         self._engine = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _allocate(self, cudart: Any) -> None:
         """Addresses are set once: shapes are static, so a frame costs two copies and one enqueue."""

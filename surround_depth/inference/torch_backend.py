@@ -5,16 +5,16 @@ The module is passed in, so that inference knows no model; `export.checkpoint.op
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import torch
 
+from surround_depth.closing import Closing
 from surround_depth.errors import EngineMismatchError
 from surround_depth.inference.backend import EngineSpec, NetworkInputs, NetworkOutputs
 
 
-class TorchBackend:
+class TorchBackend(Closing):
     """Runs a student in eval mode, fp32, on one device that the caller names.
 
     Args:
@@ -43,11 +43,3 @@ class TorchBackend:
     def close(self) -> None:
         """Let go of the module."""
         self._student = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from surround_depth.config import StrictModel, parse_config
 from surround_depth.errors import ConfigError, DataError
+from surround_depth.files import atomic_directory
 from surround_depth.imaging import InputSpec
 from surround_depth.models.config import StudentConfig
 from surround_depth.models.student import Student
@@ -47,13 +44,10 @@ class Checkpoint:
 def save_student(directory: Path, student: Student, config: CheckpointConfig, card: str = "") -> None:
     """Write (or replace) the checkpoint `directory` in one step: a reader sees the old one or the new one, whole."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in student.state_dict().items()}
-
-    def write(folder: Path) -> None:
-        save_file(tensors, folder / WEIGHTS_NAME)
+    with atomic_directory(directory) as folder:
+        (folder / WEIGHTS_NAME).write_bytes(save(tensors))
         (folder / CONFIG_NAME).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
         (folder / CARD_NAME).write_text(card or "A surround_depth student.\n", encoding="utf-8")
-
-    replace_directory(directory, write)
 
 
 def load_student(directory: Path) -> Checkpoint:
@@ -111,30 +105,3 @@ def read_checkpoint_config(directory: Path) -> CheckpointConfig:
         return parse_config(CheckpointConfig, tree, str(path))
     except ConfigError as error:
         raise DataError(str(error)) from error
-
-
-def replace_directory(directory: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a temporary sibling, flush it to disk, then rename it over `directory`."""
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
-    try:
-        write(fresh)
-        for path in fresh.iterdir():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-        fresh.chmod(0o755)
-        _swap(fresh, directory)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-
-
-def _swap(fresh: Path, directory: Path) -> None:
-    if not directory.exists():
-        fresh.rename(directory)
-        return
-    # a full directory cannot be renamed over: move the old one aside for the moment between
-    retired = directory.with_name(f".{directory.name}.retired")
-    shutil.rmtree(retired, ignore_errors=True)
-    directory.rename(retired)
-    fresh.rename(directory)
-    shutil.rmtree(retired, ignore_errors=True)

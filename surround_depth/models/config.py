@@ -43,8 +43,12 @@ class BinConfig(StrictModel):
     max_depth_m: float = Field(default=80.0, gt=0.0)
     """The far end of the last bin. It also means "beyond range": sky is trained towards it."""
     space: Literal["log", "linear"] = "log"
-    centers: Literal["sample", "image", "fixed"] = "sample"
-    """One adaptive set of centers per frame (all cameras share it), one per camera, or log-uniform constants."""
+    centers: Literal["sample", "image", "fixed"] = "fixed"
+    """One adaptive set of centers per frame (all cameras share it), one per camera, or log-uniform constants.
+
+    Adaptive centers move the scale of a whole frame; in short runs that costs more than it brings (the loss of an
+    overfitted pair of frames stays six times higher), so constants are the default.
+    """
 
     @model_validator(mode="after")
     def _near_before_far(self) -> BinConfig:
@@ -67,6 +71,8 @@ class StudentConfig(StrictModel):
     bins: BinConfig = BinConfig()
     residual: bool = True
     """Regress a residual inside the bin (the hybrid of D1)."""
+    ground_prior: bool = True
+    """Offer each pixel the depth of a flat ground as one more say in its bins, weighed by a learned gate."""
     upsampling: Literal["convex", "bilinear"] = "convex"
     """How stride 4 becomes full size: learned convex weights keep edges, bilinear is the ablation."""
 

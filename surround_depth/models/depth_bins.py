@@ -55,6 +55,24 @@ def decode_depth(logits: Tensor, grid: BinGrid, residual: Tensor | None) -> Tens
     return depth_m if residual is None else depth_m * torch.exp(0.5 * torch.tanh(residual) * width)
 
 
+def ground_logits(gate: Tensor, ground_per_m: Tensor, grid: BinGrid) -> Tensor:
+    """Return what the calibration says for each bin [B, N, M, h, w]: `gate` times a bump of one bin around the ground.
+
+    Where the gate is high the pixel is on the road, and its depth follows from camera height and ray alone; the network
+    need not have seen that road, that rig or that focal length. A negative gate says "not the ground".
+
+    Args:
+        gate: [B, N, h, w].
+        ground_per_m: inverse depth of the flat ground [B, N, h, w], positive.
+
+    Source: ours [O]. Hand-worked in tests/models/test_depth_bins.py.
+    """
+    M = grid.centers_m.shape[-1]
+    bin_width = torch.log(grid.edges_m[..., -1:] / grid.edges_m[..., :1])[..., None, None] / M
+    deviation = (torch.log(grid.centers_m)[..., None, None] + torch.log(ground_per_m)[:, :, None]) / bin_width
+    return gate[:, :, None] * torch.exp(-0.5 * deviation.square())
+
+
 class BinCenters(nn.Module):
     """Predict the bin grid of a frame from the tokens of its cameras."""
 

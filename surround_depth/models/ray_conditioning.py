@@ -12,9 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 N_RAY_FEATURES = 11
+RAY_STRIDE = 8
 _MIN_CAMERA_HEIGHT_M = 0.2
 _MIN_RAY_Z = 0.05
-_GROUND_RANGE_M = (0.5, 200.0)
+GROUND_RANGE_M = (0.5, 200.0)
 _TYPICAL_STEP_RAD = 0.02
 """Angle between neighbouring stride-8 rays of a 70 degree camera 448 px wide: centres the footprint feature on zero."""
 
@@ -39,19 +40,27 @@ def ray_features(rays: Tensor, T_ego_cam: Tensor) -> Tensor:
     step_y = _neighbour_distance(rays, dim=2)
     footprint = torch.log(torch.stack((step_x, step_y), dim=-1) / _TYPICAL_STEP_RAD)
 
-    height_m = position_m[..., 2].clamp(min=_MIN_CAMERA_HEIGHT_M)[:, :, None, None]
-    ray_z = rays[..., 2]
-    ground_per_m = -rays_ego[..., 2] / (height_m * ray_z.clamp(min=_MIN_RAY_Z))
-    near_m, far_m = _GROUND_RANGE_M
-    ground_per_m = ground_per_m.clamp(1.0 / far_m, 1.0 / near_m)
+    near_m, far_m = GROUND_RANGE_M
+    ground_per_m = ground_inverse_depth(rays, T_ego_cam).clamp(1.0 / far_m, 1.0 / near_m)
     middle = 0.5 * (math.log(near_m) + math.log(far_m))
     ground_log = -torch.log(ground_per_m) - middle
+    ray_z = rays[..., 2]
 
     position = (position_m / 2.0)[:, :, None, None, :].expand(B, N, h, w, 3)
     features = torch.cat(
         (rays_ego, ray_z[..., None], position, footprint, ground_per_m[..., None], ground_log[..., None]), dim=-1
     )
     return features.flatten(0, 1).permute(0, 3, 1, 2)
+
+
+def ground_inverse_depth(rays: Tensor, T_ego_cam: Tensor) -> Tensor:
+    """Return 1 / z-depth of a flat ground (ego z = 0) along each ray [B, N, h, w]; zero or less above the horizon.
+
+    For a pinhole camera it is affine in the pixel, so it may be interpolated exactly.
+    """
+    height_m = T_ego_cam[..., 2, 3].clamp(min=_MIN_CAMERA_HEIGHT_M)[:, :, None, None]
+    rise = torch.matmul(rays, T_ego_cam[:, :, None, 2, :3, None])[..., 0]  # z of the ray in the ego frame
+    return -rise / (height_m * rays[..., 2].clamp(min=_MIN_RAY_Z))
 
 
 def _neighbour_distance(rays: Tensor, dim: int) -> Tensor:

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from surround_depth.models.config import StudentConfig
 from surround_depth.models.decoder import HEAD_STRIDE, BilinearUpsampling, ConvexUpsampling, Decoder
-from surround_depth.models.depth_bins import BinCenters, BinGrid, decode_depth
+from surround_depth.models.depth_bins import BinCenters, BinGrid, decode_depth, ground_logits
 from surround_depth.models.encoder import Encoder
-from surround_depth.models.ray_conditioning import RayConditioning
+from surround_depth.models.ray_conditioning import GROUND_RANGE_M, RAY_STRIDE, RayConditioning, ground_inverse_depth
 from surround_depth.models.view_fusion import ViewFusion, pool_living_cameras
 
 _IMAGENET_MEAN = (123.675, 116.28, 103.53)
@@ -67,8 +67,8 @@ class Student(nn.Module):
         self.fusion = ViewFusion(channels[3], config.fusion_layers, config.fusion_heads)
         self.bins = BinCenters(channels[3], config.bins)
         self.decoder = Decoder(channels, config.decoder_channels)
-        # per stride-4 cell: M bin logits, one residual, one confidence logit
-        self.head = nn.Conv2d(config.decoder_channels[3], config.bins.n_bins + 2, 1)
+        # per stride-4 cell: M bin logits, then residual, confidence logit and ground gate
+        self.head = nn.Conv2d(config.decoder_channels[3], config.bins.n_bins + 3, 1)
         convex = config.upsampling == "convex"
         self.upsample = ConvexUpsampling(config.decoder_channels[3]) if convex else BilinearUpsampling()
         self.register_buffer("pixel_mean", torch.tensor(_IMAGENET_MEAN).reshape(3, 1, 1), persistent=False)
@@ -91,7 +91,8 @@ class Student(nn.Module):
         features_8, features_4 = self.decoder((*maps[:3], fused))
         camera_tokens = fused.mean(dim=(2, 3)).reshape(B, N, -1)
         grid = self.bins(pool_living_cameras(fused, living), camera_tokens)
-        return self._decode(features_8, features_4, grid, living)
+        ground_per_m = self._ground(rays, T_ego_cam) if self.config.ground_prior else None
+        return self._decode(features_8, features_4, grid, ground_per_m, living)
 
     def forward_metric(
         self, images: Tensor, rays: Tensor, T_ego_cam: Tensor, camera_valid: Tensor
@@ -105,16 +106,28 @@ class Student(nn.Module):
         pixels = images.to(self.pixel_mean.dtype).flatten(0, 1).permute(0, 3, 1, 2)
         return (pixels - self.pixel_mean) / self.pixel_std
 
-    def _decode(self, features_8: Tensor, features_4: Tensor, grid: BinGrid, living: Tensor) -> StudentOutput:
+    def _ground(self, rays: Tensor, T_ego_cam: Tensor) -> Tensor:
+        """Inverse depth of a flat ground on the head grid [B, N, h, w], kept within the range of the features."""
+        near_m, far_m = GROUND_RANGE_M
+        with torch.autocast(rays.device.type, enabled=False):
+            coarse = ground_inverse_depth(rays.float(), T_ego_cam.float())
+            fine = F.interpolate(coarse, scale_factor=float(RAY_STRIDE // HEAD_STRIDE), mode="bilinear")
+            return fine.clamp(1.0 / far_m, 1.0 / near_m)
+
+    def _decode(
+        self, features_8: Tensor, features_4: Tensor, grid: BinGrid, ground_per_m: Tensor | None, living: Tensor
+    ) -> StudentOutput:
         B, N, M = grid.centers_m.shape
         h, w = features_4.shape[2:]
         head = self.head(features_4).float()
         with torch.autocast(head.device.type, enabled=False):
             logits = head[:, :M].reshape(B, N, M, h, w)
+            if ground_per_m is not None:
+                logits = logits + ground_logits(head[:, M + 2].reshape(B, N, h, w), ground_per_m, grid)
             residual = head[:, M].reshape(B, N, h, w) if self.config.residual else None
             head_depth_m = decode_depth(logits, grid, residual)
             log_depth = torch.log(head_depth_m).reshape(B * N, 1, h, w)
-            confidence_logit = F.interpolate(head[:, M + 1 :], scale_factor=float(HEAD_STRIDE), mode="bilinear")
+            confidence_logit = F.interpolate(head[:, M + 1 : M + 2], scale_factor=float(HEAD_STRIDE), mode="bilinear")
         # in logarithm, so that a mix of two depths errs by the same factor near and far
         depth_m = torch.exp(self.upsample(log_depth, features_4))
         H, W = depth_m.shape[2:]

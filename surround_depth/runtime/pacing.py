@@ -11,6 +11,7 @@ from typing import Self
 
 from surround_depth.data.sample import Sample, SampleSequence
 from surround_depth.errors import ConfigError, DataError
+from surround_depth.runtime.failures import Failures
 
 NS_PER_S = 1_000_000_000
 AS_FAST_AS_POSSIBLE = 0.0
@@ -25,7 +26,7 @@ class PlaybackOptions:
     start_s: float = 0.0
     """Recorded seconds to skip at the beginning."""
     max_frames: int | None = None
-    """Stop after so many processed frames."""
+    """Stop after so many frames were handed out, also those that then turn out to be damaged."""
     loop: bool = False
     """Begin again at the end, until stopped or `max_frames` is reached."""
 
@@ -53,19 +54,25 @@ class Playback:
     """Iterates over the samples of a sequence at the pace of their stamps; counts what was played and dropped.
 
     The consumer works between two `next` calls. A sample that is overtaken by a newer due one meanwhile is dropped, so
-    at most one is ever waiting and the age of what is shown stays bounded.
+    at most one is ever waiting and the age of what is shown stays bounded. A sample that cannot be read is skipped and
+    counted in `failures`, where the consumer adds those that it cannot process, and its successes.
     """
 
     def __init__(self, sequence: SampleSequence, options: PlaybackOptions, clock: MonotonicClock = REAL_CLOCK) -> None:
         self.n_played = 0
         self.n_dropped = 0
+        self.failures = Failures()
         self._sequence = sequence
         self._options = options
         self._clock = clock
         self._first = _first_index(sequence, options.start_s)
 
     def __iter__(self) -> Iterator[tuple[int, Sample]]:
-        """Yield (index, sample) until the end, `max_frames`, or for ever when looping."""
+        """Yield (index, sample) until the end, `max_frames`, or for ever when looping.
+
+        Raises:
+            DataError: too many samples in a row failed.
+        """
         while True:
             for item in self._play_once():
                 self.n_played += 1
@@ -76,19 +83,19 @@ class Playback:
                 return
 
     def _play_once(self) -> Iterator[tuple[int, Sample]]:
-        with _ReadAhead(self._sequence) as reader:
-            index, sample = self._first, reader.get(self._first)
-            assert sample is not None
-            pace = _Pace(self._options.rate, self._clock, self._clock.now_ns(), sample.frame.reference_stamp_ns)
-            while sample is not None:
-                following = reader.get(index + 1)
-                pace.wait_for(sample)
-                while following is not None and pace.is_due(following):
+        with _ReadAhead(self._sequence, self.failures) as reader:
+            current = reader.next_from(self._first)
+            if current is None:
+                return
+            pace = _Pace(self._options.rate, self._clock, self._clock.now_ns(), current[1].frame.reference_stamp_ns)
+            while current is not None:
+                following = reader.next_from(current[0] + 1)
+                pace.wait_for(current[1])
+                while following is not None and pace.is_due(following[1]):
                     self.n_dropped += 1
-                    index, sample = index + 1, following
-                    following = reader.get(index + 1)
-                yield index, sample
-                index, sample = index + 1, following
+                    current, following = following, reader.next_from(following[0] + 1)
+                yield current
+                current = following
 
 
 class _ReadAhead:
@@ -96,17 +103,27 @@ class _ReadAhead:
 
     _N_AHEAD = 2
 
-    def __init__(self, sequence: SampleSequence) -> None:
+    def __init__(self, sequence: SampleSequence, failures: Failures) -> None:
         self._sequence = sequence
+        self._failures = failures
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-ahead")
         self._reads: dict[int, Future[Sample]] = {}
 
-    def get(self, index: int) -> Sample | None:
-        """Return the sample, None beyond the end; raises what reading it raised."""
+    def next_from(self, index: int) -> tuple[int, Sample] | None:
+        """Return the first sample from `index` on that can be read, with its index; None beyond the end."""
+        while index < len(self._sequence):
+            try:
+                return index, self._get(index)
+            except DataError as error:
+                self._failures.add(error)
+                index += 1
+        return None
+
+    def _get(self, index: int) -> Sample:
         for ahead in range(index, min(index + 1 + self._N_AHEAD, len(self._sequence))):
             if ahead not in self._reads:
                 self._reads[ahead] = self._thread.submit(self._sequence.__getitem__, ahead)
-        return self._reads.pop(index).result() if index < len(self._sequence) else None
+        return self._reads.pop(index).result()
 
     def __enter__(self) -> Self:
         return self

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+from surround_depth.data.network_truth import TruthKind, truth_depth_m, truth_kinds
 from surround_depth.data.sample import Sample, SampleSequence
+from surround_depth.errors import DataError
 from surround_depth.frame import PointCloud, SurroundDepth
 from surround_depth.fusion import fuse
-from surround_depth.imaging import plan_images
 from surround_depth.inference.backend import Backend
 from surround_depth.inference.latency import LatencyRecorder
-from surround_depth.inference.pipeline import SurroundDepthPipeline
+from surround_depth.inference.rig_pipelines import RigPipelines
+from surround_depth.metrics.scoreboard import ScoreBoard, answered_depth_m
+from surround_depth.runtime.failures import MAX_IN_A_ROW
 from surround_depth.runtime.pacing import REAL_CLOCK, MonotonicClock, Playback, PlaybackOptions
-from surround_depth.runtime.scoring import DepthScore, dense_truth, lidar_truth
 
 _SHOWN_STAGES = ("prepare", "infer", "fuse", "total")
 
@@ -49,13 +52,17 @@ DEFAULT_FUSION = FusionOptions()
 
 @dataclass
 class PlaybackResult:
-    """What a playback measured. Latencies are per stage; "total" is from the frame to the fused cloud."""
+    """What a playback measured. Latencies are per stage; "total" is from the frame to the fused cloud.
+
+    Scores follow the rule of `metrics.scoreboard`, as evaluation does: on the same frames the numbers are the same.
+    """
 
     latency: LatencyRecorder = field(default_factory=LatencyRecorder)
-    lidar_score: DepthScore = field(default_factory=DepthScore)
-    truth_score: DepthScore = field(default_factory=DepthScore)
+    scores: dict[TruthKind, ScoreBoard] = field(default_factory=dict)  # of every kind of truth that was met
     n_played: int = 0
     n_dropped: int = 0
+    n_failed: int = 0  # damaged: could not be read or processed
+    first_failure: str | None = None
     n_points: list[int] = field(default_factory=list)  # of each cloud
 
 
@@ -63,9 +70,8 @@ class Player:
     """Drives one engine with one sequence after another. The caller opens and closes the backend."""
 
     def __init__(self, backend: Backend, fusion: FusionOptions = DEFAULT_FUSION) -> None:
-        self._backend = backend
+        self._pipelines = RigPipelines(backend)
         self._fusion = fusion
-        self._pipeline: SurroundDepthPipeline | None = None
 
     def play(
         self,
@@ -77,27 +83,45 @@ class Player:
         """Process the sequence at its pace; `show` gets every processed frame and should return at once.
 
         The first sample is processed once beforehand and thrown away: engines and kernels warm up on it, so that no
-        reported latency contains a compilation.
+        reported latency contains a compilation. A damaged sample is left out and counted as failed.
 
         Raises:
-            DataError: the sequence is empty, ends before `start_s`, or holds a damaged image.
+            DataError: the sequence is empty, ends before `start_s`, or all or ten in a row of its samples are damaged.
             EngineMismatchError: the sequence has more cameras than the engine.
         """
         playback = Playback(sequence, options, clock)
-        self._process(sequence[0], LatencyRecorder())
+        failures = playback.failures
+        self._warm_up(sequence)
         result = PlaybackResult()
         for index, sample in playback:
-            depth, cloud = self._process(sample, result.latency)
-            result.n_played, result.n_dropped = playback.n_played, playback.n_dropped
+            try:
+                depth, cloud = self._process(sample, result.latency)
+            except DataError as error:
+                failures.add(error)
+                continue
+            failures.add_success()
+            result.n_played += 1
+            result.n_dropped, result.n_failed = playback.n_dropped, failures.n
             result.n_points.append(len(cloud))
             title = f"{sequence.name}    {index + 1} / {len(sequence)}"
             show(PlayedFrame(index, sample, depth, cloud, title, _status_line(result)))
             self._score(sample, depth, result)
-        result.n_dropped = playback.n_dropped
+        if failures.first is not None and result.n_played == 0:
+            raise failures.first
+        result.n_dropped, result.n_failed = playback.n_dropped, failures.n
+        result.first_failure = None if failures.first is None else str(failures.first)
         return result
 
+    def _warm_up(self, sequence: SampleSequence) -> None:
+        """Process the first sample that is not damaged; who plays the sequence learns of the damaged ones."""
+        for index in range(min(len(sequence), MAX_IN_A_ROW)):
+            with suppress(DataError):
+                self._process(sequence[index], LatencyRecorder())
+                return
+
     def _process(self, sample: Sample, latency: LatencyRecorder) -> tuple[SurroundDepth, PointCloud]:
-        pipeline = self._pipeline_for(sample, latency)
+        pipeline = self._pipelines.for_rig(sample.frame.rig)
+        pipeline.latency = latency
         options = self._fusion
         with latency.stage("total"):
             depth = pipeline(sample.frame)
@@ -110,22 +134,15 @@ class Player:
                 )
         return depth, cloud
 
-    def _pipeline_for(self, sample: Sample, latency: LatencyRecorder) -> SurroundDepthPipeline:
-        """Return the pipeline of the sample's rig; a recording may be re-calibrated midway, the engine stays."""
-        if self._pipeline is None or self._pipeline.rig.fingerprint != sample.frame.rig.fingerprint:
-            self._pipeline = SurroundDepthPipeline(self._backend, sample.frame.rig)
-        self._pipeline.latency = latency
-        return self._pipeline
-
     def _score(self, sample: Sample, depth: SurroundDepth, result: PlaybackResult) -> None:
-        lidar_m = lidar_truth(sample, depth)
-        if lidar_m is not None:
-            result.lidar_score.add(depth, lidar_m)
-        if sample.truth is not None:
-            plans = plan_images(sample.frame.rig, self._backend.spec.input)
-            result.truth_score.add(depth, dense_truth(sample.truth, plans))
+        plans = self._pipelines.for_rig(sample.frame.rig).plans
+        answered_m = answered_depth_m(depth.depth_m, depth.sky, self._pipelines.backend.spec.max_depth_m)
+        for kind in truth_kinds(sample):
+            board = result.scores.setdefault(kind, ScoreBoard())
+            board.add(depth.rig.names, answered_m, truth_depth_m(sample, plans, kind))
 
 
 def _status_line(result: PlaybackResult) -> str:
     times = [f"{stage} {result.latency.last_ms(stage) or 0.0:.0f} ms" for stage in _SHOWN_STAGES]
-    return "    ".join([*times, f"dropped {result.n_dropped}"])
+    failed = [f"failed {result.n_failed}"] if result.n_failed else []
+    return "    ".join([*times, f"dropped {result.n_dropped}", *failed])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
+from surround_depth.closing import Closing
 from surround_depth.runtime.player import PlayedFrame
 from surround_depth.viz.drawing import Picture
 from surround_depth.viz.mosaic import DEFAULT_STYLE, MosaicStyle, draw_mosaic
@@ -20,7 +20,7 @@ class Sink(Protocol):
     def close(self) -> None: ...
 
 
-class Presenter:
+class Presenter(Closing):
     """Hands every frame to the sinks, with its mosaic; at most one frame waits.
 
     Args:
@@ -89,11 +89,3 @@ class Presenter:
             frame, self._waiting = self._waiting, None
             self._changed.notify_all()
             return frame
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

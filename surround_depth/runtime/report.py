@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from surround_depth import __version__
+from surround_depth.data.network_truth import TruthKind
 from surround_depth.inference.backend import EngineSpec
 from surround_depth.runtime.pacing import PlaybackOptions
 from surround_depth.runtime.player import PlaybackResult
@@ -33,14 +34,15 @@ def playback_report(
             "depth_range_m": [spec.min_depth_m, spec.max_depth_m],
         },
         "playback": asdict(options),
-        "frames": {"played": result.n_played, "dropped": result.n_dropped},
+        "frames": {"played": result.n_played, "dropped": result.n_dropped, "failed": result.n_failed},
+        "first_failure": result.first_failure,
         "latency_ms": {
             stage: {key.removesuffix("_ms"): value for key, value in asdict(latency).items()}
             for stage, latency in result.latency.summary().items()
         },
         "cloud_points": {"median": float(np.median(result.n_points)) if result.n_points else 0.0},
-        "error_lidar": result.lidar_score.as_dict(),
-        "error_dense_truth": result.truth_score.as_dict(),
+        "error_lidar": _error(result, "lidar"),
+        "error_dense_truth": _error(result, "dense"),
     }
 
 
@@ -52,12 +54,20 @@ def write_report(path: Path, report: dict[str, Any]) -> None:
 def report_lines(report: dict[str, Any]) -> list[str]:
     """Return the report as a few lines for a terminal."""
     frames = report["frames"]
-    lines = [f"frames   played {frames['played']}, dropped {frames['dropped']}"]
+    lines = [f"frames   played {frames['played']}, dropped {frames['dropped']}, failed {frames['failed']}"]
+    if report["first_failure"] is not None:
+        lines.append(f"first failure: {report['first_failure']}")
     for stage, latency in report["latency_ms"].items():
         lines.append(f"{stage:8} p50 {latency['p50']:7.1f}   p95 {latency['p95']:7.1f}   p99 {latency['p99']:7.1f} ms")
     for label, key in (("LiDAR", "error_lidar"), ("dense truth", "error_dense_truth")):
         lines += _error_lines(label, report[key])
     return lines
+
+
+def _error(result: PlaybackResult, kind: TruthKind) -> dict[str, object] | None:
+    """Return the scores against one kind of truth, None where there was none."""
+    board = result.scores.get(kind)
+    return board.scores().as_dict() if board is not None and board.n_true else None
 
 
 def _error_lines(label: str, error: dict[str, Any] | None) -> list[str]:

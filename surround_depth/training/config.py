@@ -96,6 +96,17 @@ class OptimConfig(StrictModel):
     weight_decay: float = Field(default=0.01, ge=0.0)
     clip_norm: float = Field(default=5.0, gt=0.0)
     ema_decay: float = Field(default=0.998, ge=0.0, lt=1.0)
+    settle: float = Field(default=0.25, ge=0.0, le=1.0)
+    """Share of the steps, at the end, that run with batch norm's stored statistics, as the engine will. A batch is one
+    street in one light: its own statistics would hide from the weights what they meet at run time."""
+
+
+class CoarseStage(StrictModel):
+    """A first part of the run at a lower resolution: several times the steps in the same time."""
+
+    input: InputSpec
+    share: float = Field(default=0.5, gt=0.0, lt=1.0)
+    """Of the steps."""
 
 
 class WatchConfig(StrictModel):
@@ -113,6 +124,7 @@ class TrainConfig(StrictModel):
     name: str
     seed: int = 0
     input: InputSpec
+    coarse: CoarseStage | None = None
     student: StudentChoice = StudentChoice()
     data: DataConfig
     teacher: TeacherConfig = TeacherConfig()

@@ -60,4 +60,5 @@ def synthetic_command(config: DataConfig) -> str:
     r = config.rendering
     seeds = f"{r.first_seed}:{r.first_seed + r.n_drives}"
     size = f"{r.height_px}x{r.width_px}"
-    return f"python tools/make_synthetic.py --out {config.root} --seeds {seeds} --frames {r.n_samples} --size {size}"
+    frames = f"--frames {r.n_samples} --interval-s {r.interval_s:g}"
+    return f"python tools/make_synthetic.py --out {config.root} --seeds {seeds} {frames} --size {size}"

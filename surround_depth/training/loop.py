@@ -12,7 +12,7 @@ from surround_depth.losses.build import LossReport, training_loss
 from surround_depth.models.student import Student
 from surround_depth.training.config import TrainConfig
 from surround_depth.training.dataset import Batch
-from surround_depth.training.schedule import WeightAverage, build_optimizer, one_cycle, set_learning_rate
+from surround_depth.training.schedule import WeightAverage, build_optimizer, one_cycle, set_learning_rate, settle_norms
 from surround_depth.training.targets import make_targets
 
 
@@ -43,6 +43,8 @@ class Trainer:
         """
         optim = self.config.optim
         progress = self.step / optim.steps
+        if progress >= 1.0 - optim.settle:
+            settle_norms(self.student)
         factor = one_cycle(progress, optim.warmup)
         set_learning_rate(self.optimizer, factor)
         self.optimizer.zero_grad(set_to_none=True)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 import shlex
-import subprocess
 import sys
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from surround_depth.provenance import package_versions, source_commit
 from surround_depth.training.config import TrainConfig
 
 
@@ -42,10 +40,9 @@ def describe_run(
         "scenes": {split: list(names) for split, names in scenes.items()},
         "scenes_sha256": hashlib.sha256(repr(sorted((k, tuple(v)) for k, v in scenes.items())).encode()).hexdigest(),
         "lineage": lineage,
-        "commit": commit(),
+        "commit": source_commit(),
         "command": command(),
-        "versions": {"python": platform.python_version()}
-        | {n: _version(n) for n in ("surround_depth", "torch", "numpy")},
+        "versions": package_versions(("surround_depth", "torch", "numpy")),
     }
 
 
@@ -53,26 +50,3 @@ def command() -> str:
     """Return the command line that started this process, its script as `folder/name`."""
     script = Path(sys.argv[0])
     return " ".join(["python", f"{script.parent.name}/{script.name}", *map(shlex.quote, sys.argv[1:])])
-
-
-def commit() -> str:
-    """Return the commit of the checkout this package runs from (`-dirty` with local changes), or "unknown"."""
-    here = Path(__file__).resolve().parent
-
-    def git(*arguments: str) -> str:
-        done = subprocess.run(
-            ["git", "-C", str(here), *arguments], capture_output=True, text=True, timeout=10, check=True
-        )
-        return done.stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain") else "")
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "not installed"

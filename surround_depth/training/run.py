@@ -110,9 +110,12 @@ class _Run:
         origin: dict[str, Any],
     ) -> None:
         self.config, self.trainer, self.board, self.out, self.origin = config, trainer, board, out, origin
-        preparer = SamplePreparer(config.input, build_teacher(config.teacher))
-        cache = config.data.cache
+        teacher, cache = build_teacher(config.teacher), config.data.cache
+        preparer = SamplePreparer(config.input, teacher)
         self.train_store = SampleStore(drives.train, preparer, cache=cache)
+        self.coarse_store = None
+        if config.coarse is not None:
+            self.coarse_store = SampleStore(drives.train, SamplePreparer(config.coarse.input, teacher), cache=cache)
         self.val_store = SampleStore(drives.val, preparer, cache=cache, keep_truth=True)
         self.baseline_m = per_pixel_mean(self._baseline_maps())
         self.history: list[dict[str, Any]] = []
@@ -133,22 +136,33 @@ class _Run:
         return RunResult(self.out / STUDENT_FOLDER, validation)
 
     def _steps(self) -> Iterator[tuple[Batch, ...]]:
-        optim, data = self.config.optim, self.config.data
+        """Yield the micro-batches of every step: the coarse stage first, where there is one."""
+        n_coarse = 0
+        if self.coarse_store is not None and self.config.coarse is not None:
+            n_coarse = round(self.config.coarse.share * self.config.optim.steps)
+            yield from self._stage(self.coarse_store, 0, n_coarse)
+        yield from self._stage(self.train_store, n_coarse, self.config.optim.steps)
+
+    def _stage(self, store: SampleStore, first_step: int, last_step: int) -> Iterator[tuple[Batch, ...]]:
+        optim = self.config.optim
         draws_per_step = optim.batch_size * optim.accumulation
         loader = training_batches(
-            DrawnSamples(self.train_store, self.config.augment, self.config.seed),
-            first_draw=self.trainer.step * draws_per_step,
-            n_draws=(optim.steps - self.trainer.step) * draws_per_step,
+            DrawnSamples(store, self.config.augment, self.config.seed),
+            first_draw=first_step * draws_per_step,
+            n_draws=(last_step - first_step) * draws_per_step,
             batch_size=optim.batch_size,
-            n_workers=data.n_workers,
+            n_workers=self.config.data.n_workers,
         )
         return _batched(loader, optim.accumulation)
 
     def _baseline_maps(self) -> Iterator[NDArray[np.float32]]:
-        """Yield what is known of the training drives' depth: exact where there is truth, else LiDAR."""
+        """Yield the training drives' depth within the scored range: exact where there is truth, else LiDAR."""
+        bins = self.config.student.bins
         for index in self.train_store.evenly(N_BASELINE_SAMPLES):
             truth_m, _ = self.train_store.preparer.dense_truth(self.train_store.recorded(index))
-            yield self.train_store[index].lidar_m if truth_m is None else truth_m
+            depth_m = self.train_store[index].lidar_m if truth_m is None else truth_m
+            in_range = (depth_m > bins.min_depth_m) & (depth_m < bins.max_depth_m)
+            yield np.where(in_range, depth_m, np.float32(np.nan))
 
     def _validate_and_save(self, step: int) -> Validation:
         student = self.trainer.average.student

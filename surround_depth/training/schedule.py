@@ -43,6 +43,13 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
         group["lr"] = group["initial_lr"] * factor
 
 
+def settle_norms(student: nn.Module) -> None:
+    """Let every batch norm use its stored statistics from now on; its scale and shift go on learning."""
+    for module in student.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+
+
 class WeightAverage:
     """Exponential moving average of a student; this is what is validated and shipped."""
 
@@ -57,4 +64,7 @@ class WeightAverage:
         for average, value in zip(self.student.parameters(), student.parameters(), strict=True):
             average.lerp_(value, 1.0 - decay)
         for kept, current in zip(self.student.buffers(), student.buffers(), strict=True):
-            kept.copy_(current)
+            if kept.is_floating_point():  # statistics belong to the weights they were seen with
+                kept.lerp_(current, 1.0 - decay)
+            else:
+                kept.copy_(current)

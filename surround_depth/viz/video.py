@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import cv2
 import numpy as np
 
+from surround_depth.closing import Closing
 from surround_depth.errors import DataError
 from surround_depth.viz.drawing import Picture
 
@@ -17,7 +16,7 @@ _FOURCC = "vp09"
 SUFFIX = ".mp4"
 
 
-class VideoWriter:
+class VideoWriter(Closing):
     """Pictures in, a video file out. The first picture fixes the size; `close` completes the file.
 
     Raises:
@@ -58,11 +57,3 @@ class VideoWriter:
         if not encoder.isOpened():
             raise DataError(f"{self.path}: the video cannot be written; does the folder exist and is there room?")
         return encoder
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

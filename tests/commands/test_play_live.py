@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from box_world import BoxDrive, make_rig
 from tiny_engine import write_tiny_engine
+from whole_trees import write_nuscenes
 
 import surround_depth
 from surround_depth.data.synthetic.drive_types import RenderedDrive, RenderedSample
-from surround_depth.data.writers.nuscenes_tree import write_nuscenes
 from surround_depth.errors import EngineMismatchError
 
 
@@ -66,7 +66,7 @@ def test_headless_from_any_folder(checkout: Path, tree: Path, tmp_path: Path) ->
     assert "scene-0001" in result.stdout
     assert "AbsRel" in result.stdout
     report = json.loads((tmp_path / "played" / "report.json").read_text())
-    assert report["frames"] == {"played": 3, "dropped": 0}
+    assert report["frames"] == {"played": 3, "dropped": 0, "failed": 0}
     assert report["error_lidar"]["mean"]["abs_rel"] > 0.0
     assert report["error_dense_truth"]["coverage"] == 1.0
     assert {"mosaic.mp4", "mosaic.png", "cloud.ply"} <= {path.name for path in (tmp_path / "played").iterdir()}

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from whole_trees import write_dgp
 
+from surround_depth.data import paths
 from surround_depth.data.ddad import DdadDataset
 from surround_depth.data.dgp_scene import stamp_ns_of_stem
 from surround_depth.data.lidar_depth import project_lidar
-from surround_depth.data.writers.dgp_tree import write_dgp
 from surround_depth.errors import DataError
 
 # reference: protocols, section 10 (z > 0.5 m, 0 <= u < W, 0 <= v < H, not rounded, float64)
@@ -151,10 +154,38 @@ def test_stamp_falls_back_to_the_json(tree):
         path.rename(path.with_name("front.jpg"))
         datum["datum"]["image"]["filename"] = str(path.with_name("front.jpg").relative_to(tree / "000150"))
 
+    shutil.rmtree(tree / "dense_depth")  # it follows the images' names
     before = first(tree).frame
     edit_scene(tree, rename)
     after = first(tree).frame
     np.testing.assert_array_equal(after.stamps_ns, before.stamps_ns)
+
+
+def test_a_tenfold_time_is_refused(tree):
+    """The JSON times of DDAD's 17-digit scenes; the stem, which is right, is gone here."""
+
+    def spoil(scene):
+        image = scene["data"][1]["datum"]["image"]
+        (tree / "000150" / image["filename"]).rename(tree / "000150" / "front.jpg")
+        image["filename"] = "front.jpg"
+        scene["data"][1]["id"]["timestamp"] = "2463-11-14T08:13:14.820375Z"
+
+    edit_scene(tree, spoil)
+    with pytest.raises(DataError, match=r"data\[1\]: its timestamp is not between 1970 and 2200"):
+        first(tree)
+
+
+def test_a_stem_beyond_the_clock_is_refused(tree):
+    edit_scene(tree, set_filename("point_cloud/LIDAR/9999999999999999.npz"))
+    with pytest.raises(DataError, match="another unit of time"):
+        first(tree)
+
+
+def test_a_camera_of_our_own_tree_may_lack_its_mask(tree):
+    (tree / "own_body" / "CAMERA_01_mask.png").unlink()
+    hidden = {camera.name: camera.own_body is not None for camera in first(tree).frame.rig.cameras}
+    assert hidden.pop("CAMERA_01") is False
+    assert all(hidden.values())
 
 
 def test_release_list_is_called_ddad_json(tree):
@@ -238,6 +269,38 @@ def test_cut_cloud(tree):
     path = cloud_path(tree)
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(DataError, match="not a readable npz"):
+        first(tree)
+
+
+def test_cloud_with_a_flipped_bit(tree):
+    path = cloud_path(tree)
+    whole = path.read_bytes()
+    for place in np.linspace(0, len(whole) - 1, 40).astype(int):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        with contextlib.suppress(DataError):  # a bit of a date or a flag does no harm
+            first(tree)
+
+
+def test_cloud_with_a_corrupt_stream(tree):
+    path = cloud_path(tree)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3 : len(content) // 3 + 64] = b"\xff" * 64
+    path.write_bytes(bytes(content))
+    with pytest.raises(DataError, match="not a readable npz"):
+        first(tree)
+
+
+def test_cloud_that_claims_more_than_it_holds(tree):
+    header = {"descr": "<f8", "fortran_order": False, "shape": (25_000_000_000_000, 4)}
+    with zipfile.ZipFile(cloud_path(tree), "w") as archive, archive.open("data.npy", "w") as member:
+        np.lib.format.write_array_header_1_0(member, header)
+    with pytest.raises(DataError, match="claims 800000000000000 bytes, it holds 0"):
+        first(tree)
+
+
+def test_cloud_that_inflates_without_end(tree, monkeypatch):
+    monkeypatch.setattr(paths, "_MAX_ARRAY_BYTES", 1000)
+    with pytest.raises(DataError, match="the limit is 1000"):
         first(tree)
 
 

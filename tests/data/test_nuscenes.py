@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from whole_trees import write_nuscenes
 
 from surround_depth.data.lidar_depth import T_cam_lidar_ego, project_lidar
 from surround_depth.data.nuscenes import NuScenesDataset
 from surround_depth.data.nuscenes_tables import read_tables
-from surround_depth.data.writers.nuscenes_tree import write_nuscenes
 from surround_depth.errors import DataError
 
 # reference: protocols, section 10 (z > 0.5 m, 0 <= u < W, 0 <= v < H, not rounded, float64)
@@ -224,6 +224,22 @@ BROKEN_ROWS = {
     "no_token": ("sample", lambda row: row.pop("token"), "sample.json row .*no field 'token'"),
     "no_key_frame": ("sample_data", lambda row: row.pop("is_key_frame"), "no field 'is_key_frame'"),
     "text_stamp": ("sample_data", lambda row: row.update(timestamp="soon"), "timestamp must be an integer, got 'soon'"),
+    "text_key_frame": (
+        "sample_data",
+        lambda row: row.update(is_key_frame="false"),
+        "is_key_frame must be true or false, got 'false'",
+    ),
+    "nanoseconds": (
+        "sample_data",
+        lambda row: row.update(timestamp=row["timestamp"] * 1000),
+        "sample_data.json row .*timestamp is not between 1970 and 2200",
+    ),
+    "sample_nanoseconds": (
+        "sample",
+        lambda row: row.update(timestamp=row["timestamp"] * 1000),
+        "sample.json row .*another unit of time",
+    ),
+    "long_name": ("sample_data", lambda row: row.update(filename="a" * 300 + ".jpg"), "cannot be looked up"),
     "dangling_pose": (
         "sample_data",
         lambda row: row.update(ego_pose_token="x"),

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from surround_depth.data import render_tree as module
 from surround_depth.data.build import open_dataset
 from surround_depth.data.render_tree import render_tree
 from surround_depth.data.synthetic.drive import DriveConfig
+from surround_depth.errors import DataError
 from surround_depth.imaging import InputSpec, plan_images
 from surround_depth.rig import load_rig
 
@@ -22,6 +24,26 @@ def drives() -> list[DriveConfig]:
 def digests(root: Path) -> dict[str, str]:
     files = (path for path in sorted(root.rglob("*")) if path.is_file())
     return {path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def must_not_render(*_: object) -> None:
+    raise AssertionError("rendered before the check")
+
+
+def test_a_finished_tree_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_rendered", must_not_render)
+    for index in ("v1.0-mini/sample_data.json", "scene_dataset_v1.0.json"):
+        root = tmp_path / index.split("/")[-1]
+        (root / index).parent.mkdir(parents=True)
+        (root / index).write_text("[]")
+        with pytest.raises(DataError, match="already holds a tree"):
+            render_tree(root, drives())
+
+
+def test_two_drives_of_one_seed_are_refused_before_rendering(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_rendered", must_not_render)
+    with pytest.raises(DataError, match="scene-0003 would be rendered twice"):
+        render_tree(tmp_path, [*drives(), drives()[0]])
 
 
 @pytest.mark.slow

@@ -7,13 +7,11 @@ import shutil
 import cv2
 import numpy as np
 import pytest
+from whole_trees import write_dgp, write_nuscenes
 
-from surround_depth.data.atomic_files import write_atomic
-from surround_depth.data.build import DATASET_KINDS, open_dataset
+from surround_depth.data.build import DATASET_KINDS, open_dataset, open_sequence, sample_at
 from surround_depth.data.paths import read_json, read_own_body
 from surround_depth.data.truth_sidecar import read_dense_truth, write_dense_truth
-from surround_depth.data.writers.dgp_tree import write_dgp
-from surround_depth.data.writers.nuscenes_tree import write_nuscenes
 from surround_depth.errors import ConfigError, DataError
 
 
@@ -51,13 +49,6 @@ def test_own_body_mask(tmp_path):
     path.write_bytes(b"")
     with pytest.raises(DataError, match="not a readable image"):
         read_own_body(path, 2, 2)
-
-
-def test_nothing_is_left_of_a_failed_write(tmp_path):
-    (tmp_path / "taken").mkdir()
-    with pytest.raises(DataError, match="cannot be written"):
-        write_atomic(tmp_path / "taken", b"x")
-    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 
 
 def test_deep_json_is_refused(tmp_path):
@@ -99,7 +90,7 @@ def test_contract_of_every_kind(roots, kind):
         )
         assert sample.lidar.coordinate_frame == "ego"
         assert sample.lidar.T_world_ego is not None
-        assert (sample.truth is not None) == (kind == "synthetic")
+        assert (sample.truth is not None) == (kind != "nuscenes")
         assert all((camera.own_body is not None) == (kind != "nuscenes") for camera in frame.rig.cameras)
 
 
@@ -113,6 +104,25 @@ def test_a_dead_camera_has_no_truth(roots, tmp_path):
     assert not sample.frame.camera_valid[back]
     assert np.isnan(sample.truth.depth_m[back]).all()
     assert not sample.truth.sky[back].any()
+
+
+def test_the_first_scene_and_a_sample_of_it(roots):
+    dataset = open_dataset("synthetic", roots / "synthetic")
+    sequence = open_sequence(dataset)
+    assert sequence.name == open_sequence(dataset, "scene-0001").name == "scene-0001"
+    assert sample_at(sequence, 1).frame.frame_id == sequence[1].frame.frame_id
+    for index in (-1, 2):
+        with pytest.raises(DataError, match=f"scene scene-0001 has frames 0 to 1, not {index}"):
+            sample_at(sequence, index)
+
+    class Empty:
+        name = "synthetic"
+
+        def scenes(self):
+            return ()
+
+    with pytest.raises(DataError, match="has no scene"):
+        open_sequence(Empty())
 
 
 def test_refusals(roots):

@@ -10,14 +10,14 @@ import pytest
 
 from surround_depth.evaluation.demo_page import Picture
 from surround_depth.evaluation.demo_report import MEAN, START, STUDENT, DemoReport, Drive, demo_page
-from surround_depth.evaluation.scores import DepthScores
 from surround_depth.frame import PointCloud
 from surround_depth.metrics.depth import DepthErrors
+from surround_depth.metrics.scoreboard import DepthScores
 
 
 def scores(abs_rel: float) -> DepthScores:
     errors = DepthErrors(abs_rel, 1.0, 3.0, 0.2, 0.9, 0.95, 0.99, n_pixels=10)
-    return DepthScores({"CAM_FRONT": errors}, errors, answered=1.0)
+    return DepthScores({"CAM_FRONT": errors}, errors, coverage=1.0)
 
 
 def report(student: float = 0.12, mean: float = 0.30) -> DemoReport:
@@ -53,7 +53,7 @@ def test_targets(student: float, mean: float, met: list[bool]) -> None:
 def test_report_is_json() -> None:
     tree = json.loads(json.dumps(report().as_dict(), allow_nan=False))
     assert tree["abs_rel"] == {STUDENT: 0.12, START: 0.2, MEAN: 0.3}
-    assert tree["scores"]["dense"][STUDENT]["cameras"]["CAM_FRONT"]["a1"] == 0.9
+    assert tree["scores"]["dense"][STUDENT]["per_camera"]["CAM_FRONT"]["a1"] == 0.9
 
 
 def test_page_shows_the_numbers() -> None:

@@ -12,10 +12,9 @@ from surround_depth.errors import DataError
 from surround_depth.evaluation.baseline import per_pixel_mean_m
 from surround_depth.evaluation.predictors import constant_predictor
 from surround_depth.evaluation.run import Planner, samples_of, score_predictors, true_depths
-from surround_depth.evaluation.scores import comparison_table
-from surround_depth.evaluation.truth import truth_depth_m, truth_sky
+from surround_depth.evaluation.score_tables import camera_table, comparison_table
 from surround_depth.frame import PointCloud, SurroundFrame
-from surround_depth.imaging import InputSpec, plan_images
+from surround_depth.imaging import InputSpec
 from surround_depth.rig import Camera, Rig
 
 SPEC = InputSpec(height_px=32, width_px=32)
@@ -56,8 +55,10 @@ def test_mean_over_images_then_cameras() -> None:
     assert result.cameras["A"].abs_rel == pytest.approx(0.225)
     assert result.cameras["B"].abs_rel == pytest.approx(0.25)
     assert result.mean.abs_rel == pytest.approx(0.2375)
-    assert result.answered == 1.0
-    assert comparison_table(scores["dense"]).rows[0][:2] == ("p", "0.238")
+    assert result.coverage == 1.0
+    (row,) = comparison_table(scores["dense"]).rows
+    assert (row[0], row[1], row[-1]) == ("p", "0.238", "100.0%")
+    assert [row[:2] for row in camera_table(result).rows] == [("A", "0.225"), ("B", "0.250"), ("mean", "0.238")]
 
 
 def test_truth_outside_the_range_does_not_count() -> None:
@@ -65,31 +66,12 @@ def test_truth_outside_the_range_does_not_count() -> None:
     assert scores["dense"]["p"].cameras["B"].n_pixels == 32 * 32
 
 
-def test_own_body_and_dead_cameras_have_no_truth() -> None:
-    seen = sample(10, 20)
-    plans = plan_images(seen.frame.rig, SPEC)
-    truth_m = truth_depth_m(seen, plans, "dense")
-    assert np.isnan(truth_m[0, 30:]).all()
-    assert np.isfinite(truth_m[0, :30]).all()
-    dead = replace(seen, frame=replace(seen.frame, camera_valid=np.array([True, False])))
-    assert np.isnan(truth_depth_m(dead, plans, "dense")[1]).all()
-
-
 def test_unanswered_pixels_are_confessed() -> None:
     holes = constant(10, 20)
     holes[1, :16] = np.nan
     result = score_predictors([sample(10, 20)], {"p": constant_predictor(holes)}, SPEC)["dense"]["p"]
     # A has 30 rows that are not own body, B has 32 of which half are answered.
-    assert result.answered == pytest.approx((30 + 16) / (30 + 32))
-
-
-def test_lidar_point_lands_on_its_pixel() -> None:
-    # Straight ahead of camera A at 8 m: the centre of the image, between the four middle pixels.
-    cloud = PointCloud(np.array([[8.0, -0.01, 1.49]], np.float32), "ego", stamp_ns=10, T_world_ego=np.eye(4))
-    truth_m = truth_depth_m(sample(1, 1, lidar=cloud), plan_images(rig(), SPEC), "lidar")
-    rows = np.argwhere(np.isfinite(truth_m))
-    assert rows.tolist() == [[0, 16, 16]]
-    assert truth_m[0, 16, 16] == pytest.approx(8.0)
+    assert result.coverage == pytest.approx((30 + 16) / (30 + 32))
 
 
 def test_baseline_from_training_frames() -> None:
@@ -103,8 +85,6 @@ def test_no_truth_is_refused() -> None:
     blind = replace(sample(1, 1), truth=None)
     with pytest.raises(DataError, match="nothing to score"):
         score_predictors([blind], {"p": constant_predictor(constant(1, 1))}, SPEC)
-    with pytest.raises(DataError, match="has no dense truth"):
-        truth_depth_m(blind, plan_images(rig(), SPEC), "dense")
 
 
 def test_scenes_may_have_different_cameras() -> None:
@@ -145,14 +125,3 @@ class Frames:
 
 def test_stride_takes_every_nth_sample() -> None:
     assert list(samples_of([Frames(), Frames()], stride=2)) == [0, 2, 4, 0, 2, 4]  # type: ignore[list-item]
-
-
-def test_sky_is_sky_but_not_on_the_own_body() -> None:
-    seen = sample(np.nan, 20)
-    plans = plan_images(seen.frame.rig, SPEC)
-    sky = truth_sky(seen, plans)
-    assert sky is not None
-    assert sky[0, :30].all()
-    assert not sky[0, 30:].any()
-    assert not sky[1].any()
-    assert truth_sky(replace(seen, truth=None), plans) is None

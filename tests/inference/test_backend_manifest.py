@@ -121,6 +121,29 @@ def test_a_linked_folder_and_a_folder_that_is_none_are_refused(tmp_path: Path) -
         open_backend(engine / "model.onnx")
 
 
+def test_an_engine_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = write_tiny_engine(tmp_path / "engine")
+    stranger = 4242
+    if os.geteuid() == 0:
+        os.chown(engine / "model.json", stranger, -1)
+        with pytest.raises(EngineMismatchError, match=r"model\.json belongs to user 4242.*chown -R root"):
+            open_backend(engine)
+        os.chown(engine, stranger, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: stranger)
+    with pytest.raises(EngineMismatchError, match=r"it belongs to user \d+, who may write to it"):
+        open_backend(engine)
+
+
+def test_a_folder_that_every_user_may_exchange_is_refused(tmp_path: Path) -> None:
+    engine = write_tiny_engine(tmp_path / "engine")
+    tmp_path.chmod(0o777)
+    with pytest.raises(EngineMismatchError, match=f"every user may exchange it in {tmp_path}; run chmod o-w"):
+        open_backend(engine)
+    tmp_path.chmod(0o1777)  # sticky, as /tmp
+    open_backend(engine).close()
+
+
 def test_damaged_manifests_never_crash_the_loader(tmp_path: Path) -> None:
     engine = write_tiny_engine(tmp_path / "engine")
     whole = json.dumps(tiny_manifest(tiny_graph().SerializeToString())).encode()

@@ -10,7 +10,8 @@ import torch
 
 from surround_depth.errors import DataError
 from surround_depth.imaging import InputSpec
-from surround_depth.models.checkpoint import CheckpointConfig, load_student, replace_directory, save_student
+from surround_depth.models import checkpoint
+from surround_depth.models.checkpoint import CheckpointConfig, load_student, save_student
 from surround_depth.models.config import BinConfig, student_preset
 from surround_depth.models.student import Student
 
@@ -32,13 +33,13 @@ def test_round_trip_is_exact_and_small(saved: tuple[Student, Path]) -> None:
     student, directory = saved
     assert (directory / "model.safetensors").stat().st_size < 6_000_000
     assert (directory / "README.md").read_text() == "# card\n"
-    checkpoint = load_student(directory)
-    assert checkpoint.config.student == student.config
-    assert checkpoint.config.input == SPEC
-    assert checkpoint.config.provenance["seed"] == 7
-    assert not checkpoint.student.training
+    loaded = load_student(directory)
+    assert loaded.config.student == student.config
+    assert loaded.config.input == SPEC
+    assert loaded.config.provenance["seed"] == 7
+    assert not loaded.student.training
     for name, value in student.state_dict().items():
-        assert torch.equal(checkpoint.student.state_dict()[name], value), name
+        assert torch.equal(loaded.student.state_dict()[name], value), name
 
 
 def test_saving_again_replaces_everything_and_leaves_no_litter(saved: tuple[Student, Path]) -> None:
@@ -49,15 +50,15 @@ def test_saving_again_replaces_everything_and_leaves_no_litter(saved: tuple[Stud
     assert [p.name for p in directory.parent.iterdir()] == ["student"]
 
 
-def test_a_failed_write_leaves_the_old_checkpoint(saved: tuple[Student, Path]) -> None:
-    _, directory = saved
+def test_a_failed_write_leaves_the_old_checkpoint(saved: tuple[Student, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    student, directory = saved
 
-    def fail(folder: Path) -> None:
-        (folder / "half").write_text("x")
+    def fail(*_: object) -> None:
         raise OSError("disk full")
 
+    monkeypatch.setattr(checkpoint, "save", fail)
     with pytest.raises(OSError, match="disk full"):
-        replace_directory(directory, fail)
+        save_student(directory, student, CheckpointConfig(student=student.config, input=SPEC))
     assert load_student(directory)
     assert [p.name for p in directory.parent.iterdir()] == ["student"]
 

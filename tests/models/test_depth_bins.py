@@ -9,7 +9,7 @@ import torch
 
 from surround_depth.models.config import BinConfig
 from surround_depth.models.decoder import BilinearUpsampling, ConvexUpsampling
-from surround_depth.models.depth_bins import BinCenters, bin_grid, decode_depth
+from surround_depth.models.depth_bins import BinCenters, bin_grid, decode_depth, ground_logits
 
 LOG = BinConfig(n_bins=8, min_depth_m=1.0, max_depth_m=math.e**8)
 
@@ -41,9 +41,18 @@ def test_depth_is_the_expected_center_moved_by_at_most_half_a_bin() -> None:
     assert pushed.item() == pytest.approx(expected_m * math.exp(0.5), rel=1e-5)
 
 
+def test_the_ground_speaks_for_its_own_bin() -> None:
+    grid = bin_grid(even_widths(8), LOG)  # one bin = 1 in log
+    ground_m = math.exp(3.5)  # the center of bin 3
+    logits = ground_logits(torch.full((1, 1, 1, 1), 6.0), torch.full((1, 1, 1, 1), 1 / ground_m), grid).flatten()
+    assert logits[3].item() == pytest.approx(6.0, rel=1e-5)
+    assert logits[2].item() == pytest.approx(6.0 * math.exp(-0.5), rel=1e-4)
+    assert logits[7].item() == pytest.approx(6.0 * math.exp(-8.0), rel=1e-3)
+
+
 def test_centers_start_even_and_stay_ordered_whatever_the_token() -> None:
     torch.manual_seed(0)
-    config = BinConfig(n_bins=64)
+    config = BinConfig(n_bins=64, centers="sample")
     centers = BinCenters(16, config)
     grid = centers(torch.zeros(1, 16), torch.zeros(1, 2, 16))
     even = bin_grid(even_widths(64), config)

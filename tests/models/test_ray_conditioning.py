@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from surround_depth.models.ray_conditioning import N_RAY_FEATURES, ray_features
+from surround_depth.models.ray_conditioning import N_RAY_FEATURES, ground_inverse_depth, ray_features
 
 R_EGO_CAM = torch.tensor([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
 MIDDLE = 0.5 * (math.log(0.5) + math.log(200.0))
@@ -39,6 +39,16 @@ def test_ground_depth_is_camera_height_over_slope() -> None:
     assert features[9, 1].tolist() == pytest.approx([1 / 15, 1 / 15], rel=1e-4)
     assert features[10, 1].tolist() == pytest.approx([math.log(15) - MIDDLE] * 2, rel=1e-4)
     assert features[10, 0, 0].item() == pytest.approx(math.log(200) - MIDDLE, rel=1e-4)  # level: as far as it goes
+
+
+def test_inverse_ground_depth_is_affine_in_the_pixel() -> None:
+    directions = torch.tensor([[[0.1 * x, 0.05 + 0.1 * y, 1.0] for x in range(3)] for y in range(3)])
+    rays = (directions / directions.norm(dim=-1, keepdim=True))[None, None]
+    T_ego_cam = torch.eye(4)[None, None].clone()
+    T_ego_cam[..., :3, :3], T_ego_cam[..., 2, 3] = R_EGO_CAM, 2.0
+    inverse = ground_inverse_depth(rays, T_ego_cam)[0, 0]
+    assert inverse[:, 0].tolist() == pytest.approx([0.025, 0.075, 0.125], rel=1e-5)  # (0.05 + 0.1 y) / 2 m
+    assert torch.allclose(inverse[1, 1], inverse[::2, ::2].mean())
 
 
 def test_footprint_is_the_angle_between_neighbours() -> None:

@@ -157,8 +157,9 @@ def test_every_parameter_learns() -> None:
     [
         {"fusion_layers": 0},
         {"residual": False},
+        {"ground_prior": False},
         {"upsampling": "bilinear"},
-        {"bins": BinConfig(centers="fixed")},
+        {"bins": BinConfig(centers="sample")},
         {"bins": BinConfig(centers="image", space="linear", n_bins=16, max_depth_m=200.0)},
     ],
     ids=str,

@@ -39,7 +39,7 @@ def test_real_drives_play_to_their_end(
     backend = FlatGuess()
     play_headless(backend, sequence, PlaybackOptions(rate=0.0), tmp_path, source={"dataset": kind})
     report = json.loads((tmp_path / "report.json").read_text())
-    assert report["frames"] == {"played": n_samples, "dropped": 0}
+    assert report["frames"] == {"played": n_samples, "dropped": 0, "failed": 0}
     errors = report["error_lidar"]["per_camera"]
     assert len(errors) == n_cameras
     assert all(camera["n_pixels"] > 200 and 0.05 < camera["abs_rel"] < 5.0 for camera in errors.values())

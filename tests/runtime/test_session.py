@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import pytest
 from box_world import BoxDrive, OracleBackend, make_rig
 
+from surround_depth.data.sample import Sample
 from surround_depth.errors import DataError
-from surround_depth.runtime.pacing import PlaybackOptions
+from surround_depth.frame import EncodedImage
+from surround_depth.runtime.pacing import MonotonicClock, PlaybackOptions
 from surround_depth.runtime.player import PlayedFrame, Player
 from surround_depth.runtime.report import report_lines
 from surround_depth.runtime.session import play_headless, play_live
@@ -18,6 +20,15 @@ from surround_depth.runtime.session import play_headless, play_live
 # The world stands still, so that the oracle's answer fits every sample.
 DRIVE = BoxDrive(speed_mps=0.0, n_samples=3, dead=("BL",))
 AS_FAST = PlaybackOptions(rate=0.0)
+
+
+class HandTime:
+    """A clock that only sleeping moves."""
+
+    now_ns = 0
+
+    def sleep(self, seconds: float) -> None:
+        self.now_ns += round(seconds * 1e9)
 
 
 def ignore(frame: PlayedFrame) -> None: ...
@@ -30,7 +41,7 @@ def test_headless_leaves_video_picture_cloud_and_report(tmp_path: Path) -> None:
         "frame_0000.png", "cloud_0000.ply", "frame_0002.png", "cloud_0002.ply",
     }  # fmt: skip
     written = json.loads((tmp_path / "report.json").read_text())
-    assert written["frames"] == {"played": 3, "dropped": 0}
+    assert written["frames"] == {"played": 3, "dropped": 0, "failed": 0}
     assert written["source"] == {"dataset": "box", "scene": "box-drive"}
     assert set(written["latency_ms"]) == {"prepare", "infer", "decode", "fuse", "total"}
     assert all(stage["count"] == 3 for stage in written["latency_ms"].values())  # the warm-up is not among them
@@ -62,15 +73,70 @@ def test_a_rig_that_changes_midway_needs_no_new_engine() -> None:
     assert Player(backend).play(Recalibrated(speed_mps=0.0, n_samples=2), AS_FAST, ignore).n_played == 2
 
 
-def test_a_damaged_recording_stops_with_its_reason(tmp_path: Path) -> None:
-    class Damaged(BoxDrive):
-        def __getitem__(self, index: int):  # type: ignore[no-untyped-def]
-            if index == 1:
-                raise DataError("image 1 is truncated")
-            return super().__getitem__(index)
+@dataclass(frozen=True)
+class Damaged(BoxDrive):
+    """A drive with damaged samples: some cannot be read, of others one JPEG is cut short."""
 
-    with pytest.raises(DataError, match="truncated"):
-        play_headless(OracleBackend(DRIVE), Damaged(speed_mps=0.0, n_samples=2), AS_FAST, tmp_path, source={})
+    speed_mps: float = 0.0
+    unreadable: tuple[int, ...] = ()
+    truncated: tuple[int, ...] = ()
+
+    def __getitem__(self, index: int) -> Sample:
+        if index in self.unreadable:
+            raise DataError(f"sample {index} is gone")
+        sample = super().__getitem__(index)
+        if index not in self.truncated:
+            return sample
+        cut = EncodedImage(b"\xff\xd8\xff", f"{index}.jpg")
+        return replace(sample, frame=replace(sample.frame, images=(cut, *sample.frame.images[1:])))
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0])
+def test_damaged_frames_are_left_out_and_counted(tmp_path: Path, rate: float) -> None:
+    drive = Damaged(n_samples=6, truncated=(0, 3), unreadable=(4,))
+    shown: list[int] = []
+    time = HandTime()
+    clock = MonotonicClock(lambda: time.now_ns, time.sleep)
+    player = Player(OracleBackend(DRIVE))
+    result = player.play(drive, PlaybackOptions(rate), lambda frame: shown.append(frame.index), clock)
+    assert shown == [1, 2, 5]
+    assert (result.n_played, result.n_dropped, result.n_failed) == (3, 0, 3)
+    assert result.latency.summary()["total"].count == 3
+    assert result.first_failure is not None
+    assert "0.jpg" in result.first_failure
+
+
+def test_the_report_names_the_first_failure(tmp_path: Path) -> None:
+    drive = Damaged(n_samples=3, truncated=(1,))
+    report = play_headless(OracleBackend(DRIVE), drive, AS_FAST, tmp_path, source={})
+    assert report["frames"] == {"played": 2, "dropped": 0, "failed": 1}
+    assert "1.jpg" in json.loads((tmp_path / "report.json").read_text())["first_failure"]
+    assert any("1.jpg" in line for line in report_lines(report))
+
+
+def test_ten_failures_in_a_row_stop_the_playback() -> None:
+    damaged = {"truncated": (2, *range(4, 9)), "unreadable": tuple(range(9, 14))}
+    shown: list[int] = []
+    with pytest.raises(DataError, match="10 frames in a row failed, the last one with: "):
+        Player(OracleBackend(DRIVE)).play(
+            Damaged(n_samples=20, **damaged), AS_FAST, lambda frame: shown.append(frame.index)
+        )
+    assert shown == [0, 1, 3]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "unreadable"])
+def test_a_drive_without_a_single_whole_frame_is_an_error(damage: str) -> None:
+    drive = Damaged(n_samples=2, **{damage: (0, 1)})
+    with pytest.raises(DataError, match=r"0\.jpg|sample 0 is gone"):
+        Player(OracleBackend(DRIVE)).play(drive, AS_FAST, ignore)
+
+
+def test_what_a_screen_raises_is_no_damaged_frame() -> None:
+    def full_disk(frame: PlayedFrame) -> None:
+        raise DataError("the disk is full")
+
+    with pytest.raises(DataError, match="disk is full"):
+        Player(OracleBackend(DRIVE)).play(DRIVE, AS_FAST, full_disk)
 
 
 def test_live_announces_its_page_before_it_plays() -> None:

@@ -6,7 +6,7 @@ A worker process may write one drive's files and hand back its `SceneRecord`; `w
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from surround_depth.data.atomic_files import json_bytes, npz_bytes, write_atomic
 from surround_depth.data.dgp_scene import SPLITS
 from surround_depth.data.paths import OWN_BODY_FOLDER
+from surround_depth.data.stable_bytes import json_bytes, npz_bytes
 from surround_depth.data.synthetic.drive_types import RenderedDrive, RenderedSample
 from surround_depth.data.truth_sidecar import write_dense_truth
 from surround_depth.data.writers.files import (
@@ -27,6 +27,7 @@ from surround_depth.data.writers.files import (
     write_own_body,
 )
 from surround_depth.errors import DataError
+from surround_depth.files import write_atomic
 from surround_depth.geometry import Array, transform
 from surround_depth.imaging import encode_jpeg
 
@@ -42,11 +43,6 @@ class SceneRecord:
 
     name: str
     filename: str  # of the scene JSON, relative to the root
-
-
-def write_dgp(root: Path, drives: Iterable[RenderedDrive], split: str = "train") -> None:
-    """Write drives, one sample in memory at a time, and the scene list naming them all in one split."""
-    write_scene_list(root, {split: [write_dgp_drive_files(root, drive) for drive in drives]})
 
 
 def write_dgp_drive_files(root: Path, drive: RenderedDrive) -> SceneRecord:

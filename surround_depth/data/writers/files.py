@@ -9,11 +9,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from surround_depth.data.atomic_files import write_atomic
 from surround_depth.data.synthetic.drive_types import RenderedDrive, RenderedSample
 from surround_depth.errors import DataError
+from surround_depth.files import write_atomic
+from surround_depth.frame import check_image
 from surround_depth.geometry import Array, Lens, R_to_quaternion
 from surround_depth.rig import Camera
+
+
+def require_new_tree(root: Path) -> None:
+    """Raise `DataError` where `root` already holds a finished tree, whose tables a second one would replace."""
+    finished = [*root.glob("*/sample_data.json"), *root.glob("scene_dataset*.json")]
+    if finished:
+        raise DataError(f"{root} already holds a tree ({finished[0]}); write elsewhere, or remove it first")
 
 
 def token_of(*names: object) -> str:
@@ -42,24 +50,28 @@ def check_drive(drive: RenderedDrive) -> None:
 
 
 def check_sample(drive: RenderedDrive, sample: RenderedSample) -> None:
-    """Raise `DataError` where a sample does not have one image and depth of the right size per camera."""
-    if not len(sample.images) == len(sample.depth_m) == len(sample.stamps_ns) == len(drive.rig):
-        raise DataError(f"drive {drive.name}: {len(sample.images)} images for {len(drive.rig)} cameras")
-    for camera, image in zip(drive.rig.cameras, sample.images, strict=True):
-        if image.shape != (camera.height_px, camera.width_px, 3):
-            expected = (camera.height_px, camera.width_px, 3)
-            raise DataError(f"drive {drive.name}: {camera.name} rendered {image.shape}, expected {expected}")
+    """Raise `DataError` unless a sample has per camera one RGB image and one float32 depth of its size, and a pose."""
+    n = len(drive.rig)
+    counts = (len(sample.images), len(sample.depth_m), len(sample.stamps_ns), len(sample.T_world_ego))
+    if counts != (n, n, n, n):
+        raise DataError(f"drive {drive.name}: {counts} images, depths, stamps and poses for {n} cameras")
+    for camera, image, depth_m in zip(drive.rig.cameras, sample.images, sample.depth_m, strict=True):
+        where, size = f"drive {drive.name}, {camera.name}", (camera.height_px, camera.width_px)
+        check_image(image, *size, where)
+        if depth_m.shape != size or depth_m.dtype != np.float32:
+            raise DataError(f"{where}: expected float32 depth of shape {size}, got {depth_m.dtype} {depth_m.shape}")
 
 
 def write_own_body(path: Path, camera: Camera) -> None:
     """Write a camera's mask, 255 = keep and 0 = own vehicle; a tree holds one mask per camera.
 
+    A camera without a mask keeps every pixel, and that is written too: else it would inherit the mask of another drive.
+
     Raises:
         DataError: the tree already holds another mask of this camera.
     """
-    if camera.own_body is None:
-        return
-    encoded, png = cv2.imencode(".png", np.where(camera.own_body, 0, 255).astype(np.uint8))
+    own_body = np.zeros((camera.height_px, camera.width_px), np.bool_) if camera.own_body is None else camera.own_body
+    encoded, png = cv2.imencode(".png", np.where(own_body, 0, 255).astype(np.uint8))
     if not encoded:
         raise DataError(f"{path}: the mask of {camera.name} cannot be encoded as PNG")
     data = png.tobytes()

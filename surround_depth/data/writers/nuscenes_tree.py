@@ -6,29 +6,24 @@ Files are written as samples come; tables at the end. A worker process may write
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from surround_depth.data.atomic_files import json_rows_bytes, write_atomic
 from surround_depth.data.paths import OWN_BODY_FOLDER
+from surround_depth.data.stable_bytes import json_rows_bytes
 from surround_depth.data.synthetic.drive_types import RenderedDrive
 from surround_depth.data.truth_sidecar import write_dense_truth
 from surround_depth.data.writers.annotations import ATTRIBUTES, VISIBILITY_LEVELS
 from surround_depth.data.writers.files import check_drive, check_sample, token_of, write_own_body
 from surround_depth.data.writers.nuscenes_rows import TABLES, DriveRecord, DriveRows, Table, camera_file, sweep_file
 from surround_depth.errors import DataError
+from surround_depth.files import atomic_directory, write_atomic
 from surround_depth.imaging import encode_jpeg
 
 _MAP_FILE = "maps/synthetic.png"
-
-
-def write_nuscenes(root: Path, drives: Iterable[RenderedDrive], version: str = "v1.0-mini") -> None:
-    """Write drives, one sample in memory at a time, and their tables to `root/version`; what was there is replaced."""
-    write_tables(root, [write_drive_files(root, drive) for drive in drives], version)
 
 
 def write_drive_files(root: Path, drive: RenderedDrive) -> DriveRecord:
@@ -49,7 +44,7 @@ def write_drive_files(root: Path, drive: RenderedDrive) -> DriveRecord:
 
 
 def write_tables(root: Path, records: Iterable[DriveRecord], version: str = "v1.0-mini") -> None:
-    """Write the 13 tables of all drives at once: `root/version` appears whole, or stays as it was."""
+    """Write the 13 tables of all drives at once, in place of what was in `root/version` (see `atomic_directory`)."""
     ordered = sorted(records, key=lambda record: record.name)
     names = [record.name for record in ordered]
     repeated = sorted({name for name in names if names.count(name) > 1})
@@ -73,19 +68,9 @@ def write_tables(root: Path, records: Iterable[DriveRecord], version: str = "v1.
     ]
     # The devkit wants a map file; a synthetic street has no semantic prior, so it is blank.
     write_atomic(root / _MAP_FILE, cv2.imencode(".png", np.zeros((64, 64), np.uint8))[1].tobytes())
-    _replace_folder(root / version, {f"{name}.json": json_rows_bytes(rows) for name, rows in tables.items()})
-
-
-def _replace_folder(folder: Path, files: dict[str, bytes]) -> None:
-    fresh, old = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
-    for leftover in (fresh, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    for name, data in files.items():
-        write_atomic(fresh / name, data)
-    if folder.exists():
-        folder.rename(old)
-    fresh.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    with atomic_directory(root / version) as folder:
+        for name, rows in tables.items():
+            (folder / f"{name}.json").write_bytes(json_rows_bytes(rows))
 
 
 def _merged(parts: list[Table]) -> Table:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from whole_trees import write_dgp
 
 from surround_depth.data.ddad import DdadDataset
 from surround_depth.data.truth_sidecar import read_dense_truth
-from surround_depth.data.writers.dgp_tree import write_dgp, write_dgp_drive_files, write_scene_list
+from surround_depth.data.writers.dgp_tree import write_dgp_drive_files, write_scene_list
 from surround_depth.errors import DataError
 
 
@@ -99,9 +101,48 @@ def test_splits_merge_records_of_workers(tmp_path, make_drive):
         write_scene_list(tmp_path, {"trian": records})
 
 
-def test_masks_of_another_rig_need_another_root(tmp_path, make_drive):
-    from dataclasses import replace
+def without_mask(drive, i):
+    """Return the drive with a camera that has no own-body mask."""
+    cameras = list(drive.rig.cameras)
+    cameras[i] = replace(cameras[i], own_body=None)
+    return replace(drive, rig=drive.rig.with_cameras(tuple(cameras)))
 
+
+def test_a_rig_may_have_masks_on_some_cameras(tmp_path, make_drive):
+    write_dgp(tmp_path, [without_mask(make_drive("one", rig="ddad", n_samples=1), 0)])
+    cameras = DdadDataset(tmp_path).sequence("one")[0].frame.rig.cameras
+    assert [bool(camera.own_body.any()) for camera in cameras] == [False, True, True, True, True, True]
+
+
+@pytest.mark.parametrize("masked_first", [True, False])
+def test_no_drive_inherits_the_mask_of_another(tmp_path, make_drive, masked_first):
+    masked = make_drive("one", rig="ddad", n_samples=1)
+    bare = without_mask(make_drive("two", rig="ddad", n_samples=1), 0)
+    first, second = (masked, bare) if masked_first else (bare, masked)
+    write_dgp_drive_files(tmp_path, first)
+    with pytest.raises(DataError, match="another root"):
+        write_dgp_drive_files(tmp_path, second)
+
+
+SPOILT_SAMPLES = {
+    "flat depth": (lambda s: {"depth_m": (s.depth_m[0].ravel(), *s.depth_m[1:])}, "float32 depth of shape"),
+    "depth of float64": (lambda s: {"depth_m": (s.depth_m[0].astype(float), *s.depth_m[1:])}, "got float64"),
+    "image of floats": (lambda s: {"images": (s.images[0] / 255.0, *s.images[1:])}, "expected uint8 RGB"),
+    "grey image": (lambda s: {"images": (s.images[0][..., 0], *s.images[1:])}, "expected uint8 RGB"),
+    "a pose short": (lambda s: {"T_world_ego": s.T_world_ego[1:]}, r"\(6, 6, 6, 5\) images, depths, stamps and poses"),
+}
+
+
+@pytest.mark.parametrize("spoil, complaint", SPOILT_SAMPLES.values(), ids=SPOILT_SAMPLES)
+def test_a_spoilt_sample_is_refused(tmp_path, make_drive, spoil, complaint):
+    drive = make_drive("one", rig="ddad", n_samples=1)
+    sample = next(iter(drive.samples))
+    drive = replace(drive, samples=iter([replace(sample, **spoil(sample))]))
+    with pytest.raises(DataError, match=complaint):
+        write_dgp_drive_files(tmp_path, drive)
+
+
+def test_masks_of_another_rig_need_another_root(tmp_path, make_drive):
     drive = make_drive("one", rig="ddad", n_samples=1)
     write_dgp_drive_files(tmp_path, drive)
     other = make_drive("two", rig="ddad", n_samples=1)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from whole_trees import write_nuscenes
 
 from surround_depth.data.build import open_dataset
 from surround_depth.data.lidar_depth import project_lidar
 from surround_depth.data.writers.nuscenes_rows import DriveRecord
-from surround_depth.data.writers.nuscenes_tree import write_drive_files, write_nuscenes, write_tables
+from surround_depth.data.writers.nuscenes_tree import write_drive_files, write_tables
 from surround_depth.errors import DataError
 from surround_depth.geometry import invert_rigid
 from surround_depth.imaging import decode_image

@@ -1,38 +1,16 @@
-"""Files written whole or not at all, and to the byte the same each time."""
+"""Contents of files, the same to the byte each time: no clock and no order of insertion enters."""
 
 from __future__ import annotations
 
 import io
 import json
-import os
 import zipfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from surround_depth.errors import DataError
-
 _DEFLATE_LEVEL = 1  # depth and LiDAR noise do not shrink further; level 6 takes twice the time for 6 %
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file through a temporary neighbour, making its folder; a reader sees all of it or none.
-
-    Raises:
-        DataError: the folder cannot be made or the disk is full.
-    """
-    # The process id keeps two workers that write the same file apart.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        reason = error.strerror
-        raise DataError(f"{path} cannot be written ({reason}); check the folder and the room on the disk") from error
 
 
 def json_rows_bytes(rows: list[dict[str, Any]]) -> bytes:

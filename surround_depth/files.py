@@ -1,0 +1,80 @@
+"""Files and folders that appear whole or not at all: written beside their place first, then renamed into it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from surround_depth.errors import DataError
+
+_DIRECTORY_MODE = 0o755
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a file through a temporary neighbour, making its folder; a reader sees all of it or none.
+
+    Raises:
+        DataError: the folder cannot be made or the disk is full.
+    """
+    # The process id keeps two workers that write the same file apart.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise DataError(_unwritable(path, error)) from error
+
+
+@contextmanager
+def atomic_directory(path: Path) -> Iterator[Path]:
+    """Yield an empty folder that replaces `path` when the body succeeds, and disappears when it does not.
+
+    A reader sees the old folder or the new one, or for an instant none; never half of one. The files are on the disk
+    before the rename, so that a power cut does not leave a folder of empty files.
+
+    Raises:
+        DataError: the folder above `path` cannot be written. What the body raises passes unchanged.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))  # same disk: the last step renames
+    except OSError as error:
+        raise DataError(_unwritable(path, error)) from error
+    try:
+        fresh = scratch / "new"
+        fresh.mkdir()
+        fresh.chmod(_DIRECTORY_MODE)  # whatever the umask says: a vehicle's process may be another user
+        yield fresh
+        _flush(fresh)
+        _swap(fresh, path, scratch / "old")
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _flush(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+
+
+def _swap(fresh: Path, path: Path, retired: Path) -> None:
+    """Rename `fresh` to `path`; a full folder cannot be renamed over, so the old one steps aside first."""
+    try:
+        if path.is_dir():
+            path.rename(retired)
+        fresh.rename(path)
+    except OSError as error:
+        if retired.is_dir() and not path.exists():
+            retired.rename(path)
+        raise DataError(_unwritable(path, error)) from error
+
+
+def _unwritable(path: Path, error: OSError) -> str:
+    return f"{path} cannot be written ({error.strerror}); check the folder and the room on the disk"
