@@ -106,6 +106,9 @@ def distil(data: Path, init: Path, out: Path, arguments: argparse.Namespace) -> 
         f"data.val_scenes=[scene-{last:04d}]",
         f"optim.steps={arguments.steps}",
         f"optim.lr={FINE_TUNING_LR}",
+        "optim.settle=1.0",  # the starting weights' norms know more streets than this drive shows
+        "optim.batch_size=1",
+        "coarse=null",
         f"watch.validate_every={arguments.steps}",
     ]
     config = load_config(TrainConfig, TRAINING_CONFIG, overrides)

@@ -12,11 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surround_depth.errors import DataError
+from surround_depth.metrics.scoreboard import DEFAULT_RANGE, ScoredRange
 
 
-def per_pixel_mean_m(truth_maps_m: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
+def per_pixel_mean_m(
+    truth_maps_m: Iterable[NDArray[np.float32]], scored_range: ScoredRange = DEFAULT_RANGE
+) -> NDArray[np.float32]:
     """Return the mean depth [N, H, W] over training frames of true depth [N, H, W] (NaN = unknown).
 
+    Only truth that the scores count is averaged: a hill a kilometre away would make the baseline easy to beat.
     A pixel without truth in any frame takes the mean of its image row, and a row without any that of its camera,
     so that the baseline answers everywhere (also with sparse LiDAR).
 
@@ -25,7 +29,8 @@ def per_pixel_mean_m(truth_maps_m: Iterable[NDArray[np.float32]]) -> NDArray[np.
     """
     total, count = np.zeros(()), np.zeros(())
     for truth_m in truth_maps_m:
-        known = np.isfinite(truth_m)
+        # False on NaN
+        known = (truth_m > scored_range.min_depth_m) & (truth_m < scored_range.max_depth_m)
         total = total + np.where(known, truth_m, 0.0)
         count = count + known
     if total.ndim != 3:

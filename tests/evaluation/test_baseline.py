@@ -30,3 +30,8 @@ def test_no_frame_is_refused() -> None:
 def test_blind_camera_is_refused() -> None:
     with pytest.raises(DataError, match=r"cameras \[1\]"):
         per_pixel_mean_m([np.array([[[1.0]], [[NAN]]], np.float32)])
+
+
+def test_truth_that_no_score_counts_does_not_pull_the_mean() -> None:
+    near, hill = np.full((1, 1, 2), 10.0, np.float32), np.full((1, 1, 2), 900.0, np.float32)
+    np.testing.assert_array_equal(per_pixel_mean_m([near, hill]), near)
