@@ -32,7 +32,7 @@ def main() -> None:
     if arguments.frames < 1:
         raise ConfigError("--frames must be at least 1")
     from surround_depth.export.benchmark import markdown_table, measure_engine
-    from surround_depth.export.frames import DriveSource, proof_frames
+    from surround_depth.export.frames import DriveSource, timing_frames
     from surround_depth.inference.backend import open_backend
     from surround_depth.inference.cpu import physical_cores
     from surround_depth.inference.manifest import load_manifest
@@ -40,7 +40,7 @@ def main() -> None:
     manifest = load_manifest(arguments.engine)
     with open_backend(arguments.engine, threads=arguments.threads) as backend:
         source = DriveSource(arguments.dataset, arguments.data) if arguments.data else None
-        frames = proof_frames(backend.spec, source, arguments.frames)
+        frames = timing_frames(backend.spec, source, arguments.frames)
         threads = str(arguments.threads or physical_cores()) if manifest.engine == "onnxruntime" else "GPU"
         measurement = measure_engine(backend, manifest, frames, n_runs=arguments.runs, threads=threads)
     table = markdown_table(measurement)

@@ -9,14 +9,9 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from surround_depth.errors import ConfigError, run_cli
-
-if TYPE_CHECKING:
-    from surround_depth.imaging import InputSpec
+from surround_depth.errors import ConfigError, DataError, run_cli
 
 ENGINES = ("onnxruntime", "tensorrt", "tensorrt_rtx")
 
@@ -37,24 +32,19 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def parse_size(text: str) -> InputSpec:
-    """Return the network input of "HxW"."""
-    from surround_depth.imaging import InputSpec
-
-    height, separator, width = text.lower().partition("x")
-    if not separator or not (height.isdigit() and width.isdigit()):
-        raise ConfigError(f"--size {text!r}: write height x width, for example 256x448")
-    return InputSpec(height_px=int(height), width_px=int(width))
-
-
 def main() -> None:
     arguments = parse_arguments()
     if arguments.cameras < 1 or arguments.parity_frames < 1:
         raise ConfigError("--cameras and --parity-frames must be at least 1")
-    input_spec = parse_size(arguments.size) if arguments.size else None
+    from surround_depth.imaging import parse_size
+
+    input_spec = parse_size("--size", arguments.size) if arguments.size else None
+    if not (arguments.checkpoint / "config.json").is_file():  # before torch is imported, which takes seconds
+        raise DataError(f"{arguments.checkpoint}: no config.json; --checkpoint wants what tools/train_fsmde.py wrote")
     from surround_depth.export.engine_build import BuildRequest, build_engine
     from surround_depth.export.frames import DriveSource
     from surround_depth.export.parity import parity_table
+    from surround_depth.provenance import command_line
 
     request = BuildRequest(
         checkpoint=arguments.checkpoint,
@@ -65,7 +55,7 @@ def main() -> None:
         data=DriveSource(arguments.dataset, arguments.data) if arguments.data else None,
         n_parity_frames=arguments.parity_frames,
         workspace_mib=arguments.workspace_mib,
-        command=shlex.join(["python", "deploy/build_engine.py", *sys.argv[1:]]),
+        command=command_line(),
     )
     manifest = build_engine(request, report=lambda line: print(line, flush=True))
     print(f"\n{parity_table([manifest.parity])}\n")

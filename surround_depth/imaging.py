@@ -45,6 +45,18 @@ class InputSpec(StrictModel):
                 raise ConfigError(f"input {key} is {value}; it must be a positive multiple of {NETWORK_STRIDE_PX}")
 
 
+def parse_size(option: str, text: str) -> InputSpec:
+    """Return the input of "HxW", as the command line option named `option` got it.
+
+    Raises:
+        ConfigError: another form, or sides that are no positive multiples of the network's stride.
+    """
+    height, _, width = text.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise ConfigError(f"{option} {text!r}: write height x width, for example 256x448")
+    return InputSpec(height_px=int(height), width_px=int(width))
+
+
 @dataclass(frozen=True, eq=False)
 class ImagePlan:
     """How one camera's image becomes one network input: decode, resize to `resized_*`, cut [top, left] away."""

@@ -1,9 +1,11 @@
-"""Which code made a result: the commit of the checkout and the versions of packages, for reports and checkpoints."""
+"""Which code made a result: the commit, the command and the versions of packages, for reports and checkpoints."""
 
 from __future__ import annotations
 
 import platform
+import shlex
 import subprocess
+import sys
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
@@ -32,6 +34,22 @@ def source_commit() -> str:
         return "no checkout"
     commit = _git(root, "rev-parse", "--short=12", "HEAD")
     return commit + ("+changes" if _git(root, "status", "--porcelain") else "") if commit else "no checkout"
+
+
+def command_line() -> str:
+    """Return the command that started this process, as another machine could repeat it: no absolute paths."""
+    script = Path(sys.argv[0])
+    return shlex.join(["python", f"{script.parent.name}/{script.name}", *map(portable_argument, sys.argv[1:])])
+
+
+def portable_argument(argument: str) -> str:
+    """Return an argument (`path` or `key=path`) with an absolute path relative to here, else its last name alone."""
+    key, equals, value = argument.rpartition("=")
+    path = Path(value)
+    if not path.is_absolute():
+        return argument
+    here = Path.cwd()
+    return key + equals + (path.relative_to(here).as_posix() if path.is_relative_to(here) else path.name)
 
 
 def _git(root: Path, *arguments: str) -> str:

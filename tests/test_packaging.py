@@ -26,16 +26,11 @@ def distribution(requirement: str) -> str:
 
 
 def test_import_is_light(tmp_path: Path) -> None:
-    probe = (
-        "import sys, time; begin = time.perf_counter(); import surround_depth; "
-        "print(time.perf_counter() - begin, *sys.modules)"
-    )
+    probe = "import sys; import surround_depth; print(*sys.modules)"
     result = subprocess.run(
         [sys.executable, "-c", probe], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60
     )
-    seconds, *loaded = result.stdout.split()
-    assert not HEAVY & set(loaded)
-    assert float(seconds) < 0.5
+    assert not HEAVY & set(result.stdout.split())
 
 
 def test_vehicle_install_is_light(checkout: Path) -> None:

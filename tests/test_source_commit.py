@@ -1,4 +1,4 @@
-"""Which code made a result."""
+"""Which code and which command made a result."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import surround_depth
-from surround_depth.provenance import package_versions, source_commit
+from surround_depth.provenance import command_line, package_versions, source_commit
 
 
 def test_the_commit_says_when_it_is_not_the_whole_truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,3 +39,17 @@ def test_only_installed_packages_have_a_version() -> None:
     versions = package_versions(("numpy", "no-such-package"))
     assert set(versions) == {"python", "numpy"}
     assert versions["numpy"] == np.__version__
+
+
+def test_a_recorded_command_names_no_folder_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = [
+        "--out",
+        str(tmp_path / "out/a b"),
+        "--init=/home/me/weights/nano",
+        "data.root=/data/drives",
+        "--n",
+        "3",
+    ]
+    monkeypatch.setattr("sys.argv", ["/home/me/checkout/tools/demo.py", *arguments])
+    assert command_line() == "python tools/demo.py --out 'out/a b' --init=nano data.root=drives --n 3"

@@ -9,16 +9,14 @@ browser) and report.json. Exit status 1 when a number misses its target: the pag
 from __future__ import annotations
 
 import argparse
-import shlex
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from surround_depth.errors import run_cli
+from surround_depth.errors import ConfigError, run_cli
 
 if TYPE_CHECKING:
     from surround_depth.data.sample import SampleSequence
@@ -32,6 +30,7 @@ TRAINING_CONFIG = "synthetic_demo"
 # Seeds of the demo's own streets; the shipped student was trained on others, and the held-out one is in no training.
 FIRST_SEED, HELD_OUT_SEED = 700, 790
 HELD_OUT_SCENE = f"scene-{HELD_OUT_SEED:04d}"
+MARKER = "MADE_BY_DEMO.txt"
 HELD_OUT_INTERVAL_S = 0.25
 # The starting weights already see; the peak rate of a training from scratch would first undo that.
 FINE_TUNING_LR = 0.0006
@@ -68,7 +67,7 @@ class StageClock:
 
 def render(data: Path, arguments: argparse.Namespace) -> str:
     """Render the training drives, one that validates, and the held-out one; return what the held-out one is like."""
-    from surround_depth.data.render_tree import render_tree
+    from surround_depth.data.render_tree import nuscenes_format, render_tree
     from surround_depth.data.synthetic.drive import DriveConfig
     from surround_depth.imaging import InputSpec, plan_images
     from surround_depth.rig import load_rig
@@ -83,8 +82,26 @@ def render(data: Path, arguments: argparse.Namespace) -> str:
         descriptions[record.name] = record.tables["scene"][0]["description"]
         print(f"      {record.name}: {descriptions[record.name]}", flush=True)
 
-    render_tree(data, [held_out, *training], workers=2, on_drive=on_drive)
+    render_tree(data, [held_out, *training], nuscenes_format(), workers=2, on_drive=on_drive)
     return descriptions[HELD_OUT_SCENE]
+
+
+def make_room(data: Path) -> None:
+    """Delete the drives of an earlier run, finished or not, and mark the folder as this demo's.
+
+    Raises:
+        ConfigError: the folder holds something else.
+    """
+    marker = data / MARKER
+    if data.is_symlink() or (data.exists() and not data.is_dir()):
+        raise ConfigError(f"{data} is no folder of its own; choose another --out")
+    if data.is_dir() and any(data.iterdir()):
+        ours = marker.is_file() or all((data / name).is_dir() for name in ("dense_depth", "v1.0-mini"))
+        if not ours:
+            raise ConfigError(f"{data} holds files that no demo made; move them away or choose another --out")
+        shutil.rmtree(data)
+    data.mkdir(parents=True, exist_ok=True)
+    marker.write_text(f"Drives of {Path(__file__).name}, which deletes this folder when it runs again.\n")
 
 
 def scenes_of(arguments: argparse.Namespace) -> list[str]:
@@ -148,6 +165,7 @@ def compile_student(checkpoint: Path, out: Path, data: Path) -> None:
     """Build and prove the engine of a checkpoint."""
     from surround_depth.export.engine_build import BuildRequest, build_engine
     from surround_depth.export.frames import DriveSource
+    from surround_depth.provenance import command_line
 
     request = BuildRequest(
         checkpoint, out, data=DriveSource("synthetic", data), n_parity_frames=2, command=command_line()
@@ -163,7 +181,7 @@ def play(engine: Path, sequence: SampleSequence, out: Path) -> dict[str, Any]:
     from surround_depth.runtime.session import play_headless
 
     with open_backend(engine) as backend:
-        return play_headless(backend, sequence, PlaybackOptions(), out, source={"engine": str(engine)})
+        return play_headless(backend, sequence, PlaybackOptions(), out, source={"engine": engine.name})
 
 
 def write_page(report: DemoReport, student: Backend, start: Backend, held_out: SampleSequence, out: Path) -> None:
@@ -185,20 +203,19 @@ def write_page(report: DemoReport, student: Backend, start: Backend, held_out: S
 
 def provenance(init: Path, arguments: argparse.Namespace) -> dict[str, str]:
     """Return what a reader needs to repeat the run."""
+    from surround_depth.evaluation.demo_report import TEACHER_NOTE
     from surround_depth.export.machine import describe_machine, engine_versions
+    from surround_depth.provenance import command_line
 
     return {
         "command": command_line(),
         "training": f"{TRAINING_CONFIG}, {arguments.steps} steps, weights from {init.name}",
+        "teacher": TEACHER_NOTE,
         "training seeds": f"{FIRST_SEED} to {FIRST_SEED + arguments.drives - 1}, {arguments.samples} moments each",
         "held-out seed": f"{HELD_OUT_SEED}, {arguments.held_out_samples} moments",
         **describe_machine(),
         "versions": ", ".join(f"{name} {version}" for name, version in engine_versions().items()),
     }
-
-
-def command_line() -> str:
-    return shlex.join(["python", *sys.argv])
 
 
 def main() -> int:
@@ -212,7 +229,7 @@ def main() -> int:
     out: Path = arguments.out
     init = arguments.init or Path(surround_depth.__file__).parent / "weights" / "nano_synthetic"
     data, clock = out / "data", StageClock()
-    shutil.rmtree(data, ignore_errors=True)
+    make_room(data)
     with clock.stage("render", f"{arguments.drives + 1} drives to learn from, and one held out (seed {HELD_OUT_SEED})"):
         description = render(data, arguments)
     with clock.stage("distil", f"{arguments.steps} steps from {init.name}"):
@@ -225,7 +242,9 @@ def main() -> int:
     with clock.stage("play", f"{held_out.name} live, at {1 / HELD_OUT_INTERVAL_S:.0f} Hz"):
         playback = play(out / "engine", held_out, out / "live")
     with open_backend(out / "engine") as student, open_backend(out / "engine_start") as start:
-        with clock.stage("evaluate", "student, starting weights and per-pixel training mean on the held-out drive"):
+        with clock.stage(
+            "evaluate", "student, starting weights, per-pixel training mean and median on the held-out drive"
+        ):
             drives = [dataset.sequence(scene) for scene in scenes_of(arguments)]
             scores = score_held_out(student, start, held_out, drives)
         report = DemoReport(

@@ -26,7 +26,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--dataset", required=True, choices=("nuscenes", "ddad", "synthetic"))
     parser.add_argument("--root", required=True, type=Path, help="folder of the data set")
     parser.add_argument("--scenes", nargs="+", metavar="SCENE", help="default: all")
-    parser.add_argument("--mean-of", nargs="+", metavar="SCENE", help="also score the per-pixel mean of these scenes")
+    parser.add_argument(
+        "--mean-of", nargs="+", metavar="SCENE", help="also score the per-pixel mean and median of these scenes"
+    )
     parser.add_argument("--stride", type=int, default=1, help="score every n-th sample (default 1)")
     parser.add_argument("--min-depth-m", type=float, default=0.5, help="nearest truth that counts (default 0.5)")
     parser.add_argument("--max-depth-m", type=float, default=80.0, help="farthest truth that counts (default 80)")
@@ -44,10 +46,18 @@ def open_model(arguments: argparse.Namespace) -> Backend:
     return open_checkpoint(arguments.checkpoint)
 
 
+def trained_scenes(checkpoint: Path) -> list[str]:
+    """Return the names of the scenes that a checkpoint says it was trained on; none where it does not say."""
+    from surround_depth.models.checkpoint import read_checkpoint_config
+
+    scenes = read_checkpoint_config(checkpoint).provenance.get("scenes", {})
+    return list(scenes.get("train", [])) if isinstance(scenes, dict) else []
+
+
 def main() -> None:
     arguments = parse_arguments()
     from surround_depth.data.build import open_dataset
-    from surround_depth.evaluation.baseline import per_pixel_mean_m
+    from surround_depth.evaluation.baseline import per_pixel_mean_m, per_pixel_median_m
     from surround_depth.evaluation.pictures import write_error_picture
     from surround_depth.evaluation.predictors import EnginePredictor, Predictor, constant_predictor
     from surround_depth.evaluation.run import samples_of, score_predictors, true_depths
@@ -63,8 +73,9 @@ def main() -> None:
         engine = EnginePredictor(backend)
         predictors: dict[str, Predictor] = {"model": engine}
         if arguments.mean_of:
-            training = samples_of((dataset.sequence(scene) for scene in arguments.mean_of), stride=arguments.stride)
-            predictors["per-pixel mean"] = constant_predictor(per_pixel_mean_m(true_depths(training, spec)))
+            for name, baseline in (("mean", per_pixel_mean_m), ("median", per_pixel_median_m)):
+                training = samples_of(map(dataset.sequence, arguments.mean_of), stride=arguments.stride)
+                predictors[f"per-pixel {name}"] = constant_predictor(baseline(true_depths(training, spec)))
         samples = samples_of((dataset.sequence(scene) for scene in scenes), stride=arguments.stride)
         scores = score_predictors(samples, predictors, spec, ScoredRange(arguments.min_depth_m, arguments.max_depth_m))
         for scene in scenes:
@@ -81,6 +92,9 @@ def main() -> None:
     )
     (arguments.out / "scores.md").write_text(text + "\n")
     print(text)
+    if arguments.checkpoint is not None:
+        trained = set(trained_scenes(arguments.checkpoint)) & set(scenes)
+        print(f"{len(trained)} of the {len(scenes)} scenes have names that the checkpoint was trained on")
     print(f"saved in {arguments.out}")
 
 

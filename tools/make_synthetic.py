@@ -7,31 +7,9 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 from surround_depth.errors import ConfigError, run_cli
-
-
-@dataclass(frozen=True)
-class Job:
-    """One drive to render and where to write it; picklable for worker processes."""
-
-    seed: int
-    out: Path
-    format: str
-    rig: str
-    height_px: int
-    width_px: int
-    frames: int
-    interval_s: float
-    lighting: str | None
-    quiet: bool
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -65,80 +43,28 @@ def parse_seeds(text: str) -> list[int]:
     return seeds
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """Return (height, width) of "352x640"."""
-    height, _, width = text.partition("x")
-    if not (height.isdigit() and width.isdigit()):
-        raise ConfigError(f"--size {text!r}: expected HEIGHTxWIDTH, for example 352x640")
-    return int(height), int(width)
-
-
-def with_progress(samples: Iterator[Any], label: str, total: int, *, quiet: bool) -> Iterator[Any]:
-    """Yield the samples behind a progress bar."""
-    from tqdm import tqdm
-
-    yield from tqdm(samples, desc=label, total=total, unit="frame", disable=quiet)
-
-
-def render_and_write(job: Job) -> tuple[Any, float]:
-    """Render one drive and write its files; return the record that the tables need, and the seconds it took."""
-    from dataclasses import replace
-
-    from surround_depth.data.synthetic.drive import DriveConfig, render_drive
-    from surround_depth.data.writers import dgp_tree, nuscenes_tree
-    from surround_depth.imaging import InputSpec, plan_images
-    from surround_depth.rig import load_rig
-
-    started = time.perf_counter()
-    spec = InputSpec(height_px=job.height_px, width_px=job.width_px)
-    rig = plan_images(load_rig(job.rig), spec).network_rig
-    config = DriveConfig(job.seed, rig, job.frames, frame_interval_s=job.interval_s, lighting=job.lighting)
-    drive = render_drive(config)
-    drive = replace(drive, samples=with_progress(drive.samples, drive.name, job.frames, quiet=job.quiet))
-    write = nuscenes_tree.write_drive_files if job.format == "nuscenes" else dgp_tree.write_dgp_drive_files
-    return write(job.out, drive), time.perf_counter() - started
-
-
 def main() -> None:
     args = parse_arguments()
-    height_px, width_px = parse_size(args.size)
-    job_of = partial(
-        Job, out=args.out, format=args.format, rig=args.rig, height_px=height_px, width_px=width_px,
-        frames=args.frames, interval_s=args.interval_s, lighting=args.lighting, quiet=args.workers > 1,
-    )  # fmt: skip
-    jobs = [job_of(seed) for seed in parse_seeds(args.seeds)]
-    from surround_depth.data.writers.files import require_new_tree
-
-    require_new_tree(args.out)
-    records, seconds = [], 0.0
-    for record, job_seconds in run_jobs(jobs, args.workers):
-        records.append(record)
-        seconds += job_seconds
-    write_index(args, records)
-    frames = len(jobs) * args.frames
-    print(f"{args.out}: {len(jobs)} scenes, {frames} frames, {seconds / frames:.2f} s a frame and process")
-
-
-def run_jobs(jobs: list[Job], workers: int) -> Iterator[tuple[Any, float]]:
-    """Yield what each job returns, in the order of the jobs."""
-    if workers <= 1:
-        yield from map(render_and_write, jobs)
-        return
+    seeds = parse_seeds(args.seeds)
     from tqdm import tqdm
 
-    # spawn: a forked open3d or numba runtime may hang
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from tqdm(pool.map(render_and_write, jobs), desc="scenes", total=len(jobs), unit="scene")
+    from surround_depth.imaging import parse_size, plan_images
+    from surround_depth.rig import load_rig
 
+    rig = plan_images(load_rig(args.rig), parse_size("--size", args.size)).network_rig
+    from surround_depth.data.render_tree import TreeFormat, dgp_format, nuscenes_format, render_tree
+    from surround_depth.data.synthetic.drive import DriveConfig
 
-def write_index(args: argparse.Namespace, records: list[Any]) -> None:
-    """Write the tables (nuScenes) or the scene list (DGP) of all drives."""
-    from surround_depth.data.writers import dgp_tree, nuscenes_tree
-
-    if args.format == "nuscenes":
-        nuscenes_tree.write_tables(args.out, records, args.version)
-    else:
-        dgp_tree.write_scene_list(args.out, {args.split: records})
+    form: TreeFormat = nuscenes_format(args.version) if args.format == "nuscenes" else dgp_format(args.split)
+    configs = [
+        DriveConfig(seed, rig, args.frames, frame_interval_s=args.interval_s, lighting=args.lighting) for seed in seeds
+    ]
+    begin_s = time.monotonic()
+    with tqdm(total=len(configs), desc="scenes", unit="scene") as bar:
+        render_tree(args.out, configs, form, workers=args.workers, on_drive=lambda record: bar.update())
+    n_frames = len(configs) * args.frames
+    seconds = (time.monotonic() - begin_s) / n_frames
+    print(f"{args.out}: {len(configs)} scenes, {n_frames} frames, {seconds:.2f} s a frame, {args.workers} processes")
 
 
 if __name__ == "__main__":

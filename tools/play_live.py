@@ -53,6 +53,7 @@ def main() -> None:
     arguments = parse_arguments()
     from surround_depth.data.build import open_dataset, open_sequence
     from surround_depth.inference.backend import open_backend
+    from surround_depth.provenance import portable_argument
     from surround_depth.runtime.pacing import PlaybackOptions
     from surround_depth.runtime.player import FusionOptions
     from surround_depth.runtime.report import report_lines
@@ -63,7 +64,7 @@ def main() -> None:
     dataset = open_dataset(arguments.dataset, arguments.root)
     sequence = open_sequence(dataset, arguments.scene)
     engine = arguments.engine or default_engine()
-    source = {"dataset": dataset.name, "licence": dataset.licence, "engine": str(engine)}
+    source = {"dataset": dataset.name, "licence": dataset.licence, "engine": portable_argument(str(engine))}
     with open_backend(engine) as backend:
         print(f"playing {dataset.name} {sequence.name}, {len(sequence)} samples, engine {engine}")
         if arguments.headless:

@@ -27,6 +27,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--init", type=Path, metavar="DIR", help="checkpoint to start from (default: random weights)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: out/train/CONFIG-NAME")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads for torch (default: its own choice)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where torch computes (default: cpu)")
     return parser.parse_args()
 
 
@@ -80,7 +81,14 @@ def main() -> int:
     out = arguments.out or Path("out/train") / config.name
     watcher = TerminalWatcher(config.optim.steps)
     try:
-        result = run_training(config, out, watcher=watcher, per_pixel_mean=per_pixel_mean_m, init=arguments.init)
+        result = run_training(
+            config,
+            out,
+            watcher=watcher,
+            per_pixel_mean=per_pixel_mean_m,
+            init=arguments.init,
+            device=arguments.device,
+        )
     finally:
         watcher.close()
     print(f"student: {result.directory}")

@@ -23,7 +23,7 @@ _MAX_COORDINATE_M = 320.0  # int16 centimetres reach 327 m
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture or video beside the page: `path` is relative to the page, `caption` says what one sees."""
+    """A picture, video or other file beside the page: `path` is relative to the page, `caption` says what one sees."""
 
     path: str
     caption: str
@@ -64,6 +64,7 @@ class DemoPage:
     pictures: tuple[Picture, ...]
     numbers: tuple[CaptionedTable, ...]
     times: tuple[CaptionedTable, ...]
+    files: tuple[Picture, ...]  # linked, not shown
     provenance: CaptionedTable
 
     def html(self) -> str:
@@ -82,6 +83,7 @@ class DemoPage:
             pictures="\n".join(_figure(picture) for picture in self.pictures),
             numbers="\n".join(_table(table) for table in self.numbers),
             times="\n".join(_table(table) for table in self.times),
+            files=", ".join(_link(file) for file in self.files),
             provenance=_table(self.provenance),
         )
 
@@ -123,6 +125,10 @@ def _verdict(targets: tuple[Target, ...]) -> str:
 def _figure(picture: Picture) -> str:
     source, caption = html.escape(picture.path, quote=True), html.escape(picture.caption)
     return f'<figure><img src="{source}" alt="{caption}" loading="lazy"><figcaption>{caption}</figcaption></figure>'
+
+
+def _link(file: Picture) -> str:
+    return f'<a href="{html.escape(file.path, quote=True)}">{html.escape(file.caption)}</a>'
 
 
 def _table(captioned: CaptionedTable) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from surround_depth.data.network_truth import truth_depth_m, truth_sky
 from surround_depth.data.sample import Sample, SampleSequence
-from surround_depth.evaluation.baseline import per_pixel_mean_m
+from surround_depth.evaluation.baseline import per_pixel_mean_m, per_pixel_median_m
 from surround_depth.evaluation.demo_page import Picture
-from surround_depth.evaluation.demo_report import MEAN, START, STUDENT
+from surround_depth.evaluation.demo_report import MEAN, MEDIAN, START, STUDENT
 from surround_depth.evaluation.pictures import draw_comparison
 from surround_depth.evaluation.predictors import EnginePredictor, Predictor, constant_predictor
 from surround_depth.evaluation.run import Scores, samples_of, score_predictors, true_depths
@@ -23,19 +23,19 @@ _ROWS = "From top to bottom: image, depth of the starting weights, depth of the 
 
 
 def score_held_out(
-    student: Backend, start: Backend, held_out: SampleSequence, training: Iterable[SampleSequence]
+    student: Backend, start: Backend, held_out: SampleSequence, training: Sequence[SampleSequence]
 ) -> Scores:
-    """Return the scores of the student, its starting weights and the per-pixel mean of the training drives.
+    """Return the scores of the student, its starting weights, and the per-pixel mean and median of the training drives.
 
     Raises:
         DataError: the drives have no truth.
     """
     spec = student.spec.input
-    mean_m = per_pixel_mean_m(true_depths(samples_of(training), spec))
     predictors: dict[str, Predictor] = {
         STUDENT: EnginePredictor(student),
         START: EnginePredictor(start),
-        MEAN: constant_predictor(mean_m),
+        MEAN: constant_predictor(per_pixel_mean_m(true_depths(samples_of(training), spec))),
+        MEDIAN: constant_predictor(per_pixel_median_m(true_depths(samples_of(training), spec))),
     }
     return score_predictors(samples_of([held_out]), predictors, spec)
 

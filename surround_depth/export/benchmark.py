@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,7 +13,7 @@ from surround_depth.export.frames import ProofFrames, encode_frame
 from surround_depth.export.machine import describe_machine, engine_versions
 from surround_depth.fusion import fuse
 from surround_depth.inference.backend import Backend
-from surround_depth.inference.latency import LatencyRecorder, StageLatency
+from surround_depth.inference.latency import LatencyRecorder, StageLatency, p99_text
 from surround_depth.inference.manifest import Manifest
 from surround_depth.inference.pipeline import SurroundDepthPipeline
 
@@ -86,7 +88,10 @@ def markdown_table(measurement: Measurement) -> str:
         "",
         "| stage | p50 ms | p95 ms | p99 ms | max ms |",
         "|---|---|---|---|---|",
-        *(f"| {name} | {s.p50_ms:.1f} | {s.p95_ms:.1f} | {s.p99_ms:.1f} | {s.max_ms:.1f} |" for name, s in rows),
+        *(
+            f"| {name} | {s.p50_ms:.1f} | {s.p95_ms:.1f} | {p99_text(s.p99_ms, s.count)} | {s.max_ms:.1f} |"
+            for name, s in rows
+        ),
         "",
         f"{m.n_runs} runs after warm-up, {m.frames}. "
         f"{m.machine['cpu']}, {m.machine['cores']} cores, GPU {m.machine['gpu']}; "
@@ -96,13 +101,19 @@ def markdown_table(measurement: Measurement) -> str:
     return "\n".join(lines)
 
 
+def _warm_up(run: Callable[[int], object], n_frames: int) -> None:
+    """Run every frame once, then go round until `WARM_UP_S` have passed."""
+    until = time.monotonic() + WARM_UP_S
+    for index in itertools.count():
+        if index >= n_frames and time.monotonic() >= until:
+            return
+        run(index % n_frames)
+
+
 def _engine_alone(backend: Backend, frames: ProofFrames, n_runs: int) -> StageLatency:
     inputs = frames.network_inputs(backend.spec.input)
     recorder = LatencyRecorder(window=n_runs)
-    until = time.monotonic() + WARM_UP_S
-    backend.infer(inputs[0])
-    while time.monotonic() < until:
-        backend.infer(inputs[0])
+    _warm_up(lambda index: backend.infer(inputs[index]), len(inputs))
     for run in range(n_runs):
         with recorder.stage("engine"):
             backend.infer(inputs[run % len(inputs)])
@@ -112,7 +123,8 @@ def _engine_alone(backend: Backend, frames: ProofFrames, n_runs: int) -> StageLa
 def _whole_chain(backend: Backend, frames: ProofFrames, n_runs: int) -> dict[str, StageLatency]:
     encoded = [encode_frame(frame) for frame in frames.frames]
     warm = SurroundDepthPipeline(backend, encoded[0].rig)
-    fuse(warm(encoded[0]), min_confidence=0.0)  # compiles the fusion loops, fills the caches of the rig
+    # also compiles the fusion loops and fills the caches of the rig
+    _warm_up(lambda index: fuse(warm(encoded[index]), min_confidence=0.0), len(encoded))
     recorder = LatencyRecorder(window=n_runs)
     pipeline = SurroundDepthPipeline(backend, encoded[0].rig, latency=recorder)
     for run in range(n_runs):

@@ -64,13 +64,7 @@ def open_checkpoint(directory: Path, *, n_cameras: int = DEFAULT_CAMERAS, device
 
 
 def _licences(provenance: dict[str, Any]) -> tuple[str, ...]:
-    """The lineage as the training run wrote it under `licences`, one line each; its absence is said, not hidden."""
-    match provenance.get("licences"):
-        case dict() as entries:
-            return tuple(f"{name}: {licence}" for name, licence in entries.items())
-        case list() | tuple() as lines:
-            return tuple(str(line) for line in lines)
-        case str() as line:
-            return (line,)
-        case _:
-            return ("not stated in the checkpoint's provenance",)
+    """The lineage as the training run wrote it (`training.provenance`), a line each; absence is said, not hidden."""
+    lineage = provenance.get("lineage") or ()
+    stated = tuple(f"{entry['kind']} {entry['name']}: {entry['licence']}" for entry in lineage)
+    return stated or ("not stated in the checkpoint's provenance",)

@@ -51,12 +51,27 @@ class DriveSource:
 
 
 def proof_frames(spec: EngineSpec, source: DriveSource | None, n_frames: int) -> ProofFrames:
-    """Return frames of a drive, or structured random ones where there is none.
+    """Return frames to prove an engine on: of a drive, or structured random ones where there is none.
 
     Raises:
         DataError: as `dataset_frames`.
     """
     return random_frames(spec, n_frames) if source is None else dataset_frames(source, spec.n_cameras, n_frames)
+
+
+def timing_frames(spec: EngineSpec, source: DriveSource | None, n_frames: int) -> ProofFrames:
+    """Return frames to time an engine on: as `proof_frames`, but every camera delivers, for a dead one costs nothing.
+
+    Raises:
+        DataError: as `dataset_frames`, or no chosen frame of the drive has all its cameras.
+    """
+    if source is None:
+        return random_frames(spec, n_frames, dead_cameras=False)
+    drive = dataset_frames(source, spec.n_cameras, n_frames)
+    whole = tuple(frame for frame in drive.frames if frame.camera_valid.all())
+    if not whole:
+        raise DataError(f"{source.root}: a camera is missing in each of its {len(drive.frames)} frames; ask for more")
+    return replace(drive, frames=whole)
 
 
 def encode_frame(frame: SurroundFrame) -> SurroundFrame:
@@ -69,16 +84,26 @@ def encode_frame(frame: SurroundFrame) -> SurroundFrame:
 
 
 def random_frames(
-    spec: EngineSpec, n_frames: int, *, height_px: int = 900, width_px: int = 1600, seed: int = 0
+    spec: EngineSpec,
+    n_frames: int,
+    *,
+    height_px: int = 900,
+    width_px: int = 1600,
+    seed: int = 0,
+    dead_cameras: bool = True,
 ) -> ProofFrames:
-    """Return structured random frames of a ring of cameras; in the second and every third after it one camera is dead.
+    """Return structured random frames of a ring of cameras.
+
+    With `dead_cameras` one camera is dead in the second frame and in every third after it.
 
     Each image is noise summed over scales with a bright upper half: edges and smooth parts as a street has, nothing of
     its meaning. They prove equality of two engines; they say nothing about accuracy.
     """
     rng = np.random.default_rng(seed)
     rig = ring_rig(spec.n_cameras, height_px, width_px)
-    frames = tuple(_random_frame(rig, rng, index) for index in range(n_frames))
+    frames = tuple(
+        _random_frame(rig, rng, index, lose_one=dead_cameras and index % 3 == 1) for index in range(n_frames)
+    )
     return ProofFrames("structured random images", frames)
 
 
@@ -113,10 +138,10 @@ def ring_rig(n_cameras: int, height_px: int, width_px: int) -> Rig:
     return Rig("ring", tuple(cameras))
 
 
-def _random_frame(rig: Rig, rng: np.random.Generator, index: int) -> SurroundFrame:
+def _random_frame(rig: Rig, rng: np.random.Generator, index: int, *, lose_one: bool) -> SurroundFrame:
     n = len(rig)
     camera_valid = np.ones(n, np.bool_)
-    if index % 3 == 1 and n > 1:
+    if lose_one and n > 1:
         camera_valid[rng.integers(n)] = False
     images = tuple(
         _random_image(rng, camera.height_px, camera.width_px) if valid else None

@@ -20,21 +20,6 @@ from surround_depth.inference.backend import INPUT_NAMES, OUTPUT_NAMES, EngineSp
 from surround_depth.models.student import MetricStudent, Student
 
 
-class CastFirst(torch.nn.Module):
-    """`MetricStudent` with the cast of the images in front: engines take nothing else on uint8, not even a reshape."""
-
-    def __init__(self, student: Student) -> None:
-        super().__init__()
-        self.metric = MetricStudent(student)
-
-    def forward(
-        self, images: torch.Tensor, rays: torch.Tensor, T_ego_cam: torch.Tensor, camera_valid: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return (depth_m, confidence) float32 [N, H, W] of images uint8 [N, H, W, 3] and their calibration."""
-        depth_m, confidence = self.metric(images.to(torch.float32), rays, T_ego_cam, camera_valid)
-        return depth_m, confidence
-
-
 def export_onnx(student: Student, spec: EngineSpec, path: Path) -> onnx.ModelProto:
     """Write the student as a checked and audited ONNX file and return the graph.
 
@@ -47,7 +32,7 @@ def export_onnx(student: Student, spec: EngineSpec, path: Path) -> onnx.ModelPro
         EngineMismatchError: the exporter fails, or the graph holds something that engines cannot take.
     """
     example = tuple(torch.from_numpy(array) for array in _example_inputs(spec).values())
-    graph = CastFirst(student).eval()
+    graph = MetricStudent(student).eval()
     with torch.no_grad(), _quiet_exporter():
         try:
             program: Any = torch.onnx.export(

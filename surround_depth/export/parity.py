@@ -88,7 +88,7 @@ def require_parity(record: ParityRecord, precision: Precision) -> None:
     over = [
         f"{name} {getattr(record, name):.3g} > {limit:.3g}"
         for name, limit in vars(bound).items()
-        if getattr(record, name) > limit
+        if not getattr(record, name) <= limit  # so that NaN is over every bound
     ]
     if over:
         raise EngineMismatchError(
@@ -115,9 +115,9 @@ def _inside(depth_m: NDArray[np.float32], spec: EngineSpec) -> NDArray[np.bool_]
 
 
 def _require_finite(rung: Rung, outputs: NetworkOutputs, inputs: NetworkInputs) -> None:
+    """Depth of living cameras and every confidence, a dead camera's too: those are compared as well."""
     living = inputs.camera_valid > 0.5
-    for name in ("depth_m", "confidence"):
-        values = getattr(outputs, name)[living]
+    for name, values in (("depth_m", outputs.depth_m[living]), ("confidence", outputs.confidence)):
         if not np.isfinite(values).all():
             share = 1.0 - np.isfinite(values).mean()
             raise EngineMismatchError(f"{rung.name}: {share:.2%} of {name} is not finite")

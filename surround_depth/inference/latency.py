@@ -12,6 +12,7 @@ import numpy as np
 
 NS_PER_MS = 1_000_000
 DEFAULT_WINDOW = 10_000
+MIN_COUNT_FOR_P99 = 200  # with fewer the 99th percentile is one of the two slowest frames
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,11 @@ class LatencyRecorder:
     def summary(self) -> dict[str, StageLatency]:
         """Return every stage's percentiles (linear between samples, as numpy's), in order of first appearance."""
         return {name: _percentiles(durations) for name, durations in self._durations_ms.items()}
+
+
+def p99_text(p99_ms: float, count: float) -> str:
+    """Return a 99th percentile as text, "-" where too few frames stand behind it."""
+    return f"{p99_ms:.1f}" if count >= MIN_COUNT_FOR_P99 else "-"
 
 
 def _percentiles(durations_ms: deque[float]) -> StageLatency:

@@ -17,14 +17,15 @@ class LossConfig(StrictModel):
     """Weights and choices. A weight of 0 leaves the term out."""
 
     silog: float = Field(default=1.0, ge=0.0)
-    chamfer: float = Field(default=0.1, ge=0.0)
+    chamfer: float = Field(default=0.0, ge=0.0)
+    """Pulls adaptive bin centers to the LiDAR depths; with fixed centers a run refuses it."""
     sky: float = Field(default=0.5, ge=0.0)
     confidence: float = Field(default=0.5, ge=0.0)
     confidence_sky: float = Field(default=0.1, ge=0.0)
     kl: float = Field(default=1.0, ge=0.0)
     """CKD-B (D5), ramped in."""
-    x1: float = Field(default=0.5, ge=0.0)
-    """The crossed term on the centers (D6), ramped in."""
+    x1: float = Field(default=0.0, ge=0.0)
+    """The crossed term on the centers (D6), ramped in; with fixed centers a run refuses it."""
     dense: float = Field(default=0.0, ge=0.0)
     """|ln d_S - ln d_A| at full size (the log form of KD-L1, D14), ramped in."""
     pool: Literal["sample", "image", "batch"] = "sample"
@@ -138,5 +139,9 @@ def _teacher_terms(prediction: Prediction, targets: Targets, config: LossConfig)
 
 
 def at_cell_centers(full: Tensor, stride: int) -> Tensor:
-    """Return the pixel nearest each cell's centre [B, N, H/stride, W/stride]; a mean would invent depths on edges."""
+    """Return one pixel per cell [B, N, H/stride, W/stride]; a mean would invent depths on edges.
+
+    With an even stride the cell's centre lies between four pixels; this is the one below and right of it, half a pixel
+    off in both directions.
+    """
     return full[..., stride // 2 :: stride, stride // 2 :: stride]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -58,7 +59,8 @@ def _build_backbone(config: EncoderConfig) -> Any:
             backbone_class = type(AutoBackbone.from_config(hf_config))
             return backbone_class.from_pretrained(config.source, config=hf_config, local_files_only=local_only)
         except (OSError, ValueError) as error:
-            hint = "it is not a local directory; set encoder.allow_download=true to fetch it" if local_only else error
+            absent = local_only and not Path(config.source).is_dir()
+            hint = "it is not a local directory; set encoder.allow_download=true to fetch it" if absent else error
             raise ConfigError(f"encoder source '{config.source}': {hint}") from error
     options = dict(config.backbone)
     hf_config = AutoConfig.for_model(options.pop("model_type"), **options)

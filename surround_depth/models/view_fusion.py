@@ -5,15 +5,26 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from surround_depth.errors import ConfigError
+
 _MASKED_SCORE = -1.0e4
 """Finite (representable in fp16), and far enough below any score that its softmax weight underflows to exactly 0."""
 
 
 class ViewFusion(nn.Module):
-    """Let every stride-32 cell of every camera look at all cells of all living cameras."""
+    """Let every stride-32 cell of every camera look at all cells of all living cameras.
+
+    Raises:
+        ConfigError: the heads do not share the channels evenly.
+    """
 
     def __init__(self, channels: int, n_layers: int, n_heads: int) -> None:
         super().__init__()
+        if n_layers and channels % n_heads:
+            raise ConfigError(
+                f"student.fusion_heads: {n_heads} heads do not divide the encoder's {channels} channels at stride 32; "
+                "choose a divisor"
+            )
         self.layers = nn.ModuleList(FusionLayer(channels, n_heads) for _ in range(n_layers))
 
     def forward(self, features: Tensor, camera_valid: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ import numpy as np
 from surround_depth import __version__
 from surround_depth.data.network_truth import TruthKind
 from surround_depth.inference.backend import EngineSpec
+from surround_depth.inference.latency import p99_text
 from surround_depth.runtime.pacing import PlaybackOptions
 from surround_depth.runtime.player import PlaybackResult
 
@@ -58,7 +59,8 @@ def report_lines(report: dict[str, Any]) -> list[str]:
     if report["first_failure"] is not None:
         lines.append(f"first failure: {report['first_failure']}")
     for stage, latency in report["latency_ms"].items():
-        lines.append(f"{stage:8} p50 {latency['p50']:7.1f}   p95 {latency['p95']:7.1f}   p99 {latency['p99']:7.1f} ms")
+        p99 = p99_text(latency["p99"], latency["count"])
+        lines.append(f"{stage:8} p50 {latency['p50']:7.1f}   p95 {latency['p95']:7.1f}   p99 {p99:>7} ms")
     for label, key in (("LiDAR", "error_lidar"), ("dense truth", "error_dense_truth")):
         lines += _error_lines(label, report[key])
     return lines

@@ -1,7 +1,9 @@
 """A simulated relative-depth teacher: exact depth, spoilt the way a foundation model spoils it.
 
 Per image: soft edges, a smooth low-frequency bias, fine noise, and an unknown scale and shift. With it the whole
-distillation runs, and is tested, without downloading a model. It is a stand-in, and checkpoints say so.
+distillation runs, and is tested, without downloading a model. It is the renderer's dense truth with a small smooth
+error and exact sky: it shows that the distillation machinery works; it is no evidence for what distillation from a
+real teacher brings. Checkpoints say so.
 """
 
 from __future__ import annotations

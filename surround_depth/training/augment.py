@@ -43,7 +43,6 @@ def mirror(sample: PreparedSample) -> PreparedSample:
         relative=sample.relative[..., ::-1],
         teacher_valid=sample.teacher_valid[..., ::-1],
         sky=sample.sky[..., ::-1],
-        truth_m=None if sample.truth_m is None else sample.truth_m[..., ::-1],
     )
 
 

@@ -37,7 +37,7 @@ class Board:
             for name, value in getattr(validation, kind).as_dict().items():
                 if np.isfinite(value):
                     self._writer.add_scalar(f"val_{kind}/{name}", value, step)
-        self._writer.add_scalar("val/confidence_gap", validation.confidence_gap, step)
+        self._writer.add_scalar("val/mean_confidence_gap", validation.mean_confidence_gap, step)
 
     def picture(self, picture: NDArray[np.uint8], step: int) -> None:
         """Write one RGB picture [H, W, 3]."""
@@ -55,7 +55,7 @@ class Board:
 def example_picture(example: Example, scale: DepthScale | None = None) -> NDArray[np.uint8]:
     """Return rows of image, predicted depth, truth (or LiDAR) and confidence; one column per camera [H, W, 3]."""
     scale = scale or DepthScale()
-    truth_m = example.sample.lidar_m if example.sample.truth_m is None else example.sample.truth_m
+    truth_m = example.truth_m
     columns = []
     for i in range(min(len(example.depth_m), _PICTURE_CAMERAS)):
         truth = scale.colors(truth_m[i])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from surround_depth.config import StrictModel
 from surround_depth.imaging import InputSpec
@@ -132,3 +132,13 @@ class TrainConfig(StrictModel):
     augment: AugmentConfig = AugmentConfig()
     optim: OptimConfig = OptimConfig()
     watch: WatchConfig = WatchConfig()
+
+    @model_validator(mode="after")
+    def _center_losses_need_centers_that_move(self) -> TrainConfig:
+        idle = [f"loss.{name}" for name in ("chamfer", "x1") if getattr(self.loss, name) > 0]
+        if idle and self.student.bins.centers == "fixed":
+            raise ValueError(
+                f"{' and '.join(idle)} move the bin centers, but student.bins.centers is 'fixed'; set the weight to 0, "
+                "or the centers to 'sample' or 'image'"
+            )
+        return self

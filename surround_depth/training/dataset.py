@@ -1,6 +1,7 @@
 """The order of training, fixed by a seed: draw k is always the same sample with the same augmentation.
 
-A run that starts at draw k therefore continues exactly where another stopped, with any number of workers.
+Any range of draws can therefore be repeated alone, with any number of workers. It is not a resume: the optimiser and
+the running average of a run are not stored, so a run that is stopped starts again (`--init` gives it weights only).
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from surround_depth.errors import SurroundDepthError
 from surround_depth.losses.build import LossReport, training_loss
@@ -39,7 +40,8 @@ class Trainer:
         """Move the student by one step on the mean loss of the micro-batches.
 
         Raises:
-            SurroundDepthError: the loss or the gradient is not finite; the samples are named, the weights untouched.
+            SurroundDepthError: the loss or the gradient is not finite; the samples are named, and the student (weights
+                and norm statistics) is as it was before the step.
         """
         optim = self.config.optim
         progress = self.step / optim.steps
@@ -48,13 +50,16 @@ class Trainer:
         factor = one_cycle(progress, optim.warmup)
         set_learning_rate(self.optimizer, factor)
         self.optimizer.zero_grad(set_to_none=True)
+        buffers = [buffer.clone() for buffer in self.student.buffers()]  # the forward pass alone moves norm statistics
         for batch in micro_batches:
             report = self._loss(batch, progress)
             if not torch.isfinite(report.total):
+                self._restore(buffers)
                 raise self._diverged("the loss", report, [batch])
             (report.total / len(micro_batches)).backward()
         norm = torch.nn.utils.clip_grad_norm_(self.student.parameters(), optim.clip_norm)
         if not torch.isfinite(norm):
+            self._restore(buffers)
             raise self._diverged("the gradient", report, micro_batches)
         self.optimizer.step()
         self.step += 1
@@ -66,6 +71,11 @@ class Trainer:
         bins = self.student.config.bins
         targets = make_targets(batch, bins)
         return training_loss(output, targets, self.config.loss, max_depth_m=bins.max_depth_m, progress=progress)
+
+    @torch.no_grad()
+    def _restore(self, buffers: Sequence[Tensor]) -> None:
+        for buffer, before in zip(self.student.buffers(), buffers, strict=True):
+            buffer.copy_(before)
 
     def _diverged(self, what: str, report: LossReport, batches: Sequence[Batch]) -> SurroundDepthError:
         samples = ", ".join(name for batch in batches for name in batch.sample_ids)

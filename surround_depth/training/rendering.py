@@ -6,11 +6,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from surround_depth.data.render_tree import render_tree
+from surround_depth.data.render_tree import nuscenes_format, render_tree
 from surround_depth.data.synthetic.drive import DriveConfig
 from surround_depth.imaging import InputSpec, plan_images
 from surround_depth.rig import load_rig
 from surround_depth.training.config import RenderConfig
+from surround_depth.training.rendering_record import write_record
 
 
 def render_missing(root: Path, config: RenderConfig, on_drive: Callable[[str], object]) -> None:
@@ -28,5 +29,12 @@ def render_missing(root: Path, config: RenderConfig, on_drive: Callable[[str], o
     drives = [DriveConfig(seed, rig, config.n_samples, frame_interval_s=config.interval_s) for seed in seeds]
     unfinished = root.with_name(f".{root.name}.rendering")
     shutil.rmtree(unfinished, ignore_errors=True)
-    render_tree(unfinished, drives, workers=config.n_workers, on_drive=lambda record: on_drive(record.name))
+    render_tree(
+        unfinished,
+        drives,
+        nuscenes_format(),
+        workers=config.n_workers,
+        on_drive=lambda record: on_drive(record.name),
+    )
+    write_record(unfinished, config)
     unfinished.rename(root)

@@ -14,6 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from surround_depth.config import dump_config
+from surround_depth.errors import ConfigError
+from surround_depth.files import write_atomic
 from surround_depth.models.checkpoint import CheckpointConfig, load_student, load_weights, save_student
 from surround_depth.models.student import Student
 from surround_depth.teachers.build import build_teacher
@@ -23,7 +25,8 @@ from surround_depth.training.config import TrainConfig
 from surround_depth.training.dataset import Batch, DrawnSamples, training_batches
 from surround_depth.training.drives import Drives, open_drives
 from surround_depth.training.loop import StepReport, Trainer
-from surround_depth.training.provenance import describe_run
+from surround_depth.training.provenance import describe_run, read_parent
+from surround_depth.training.rendering_record import read_record, require_same_rendering
 from surround_depth.training.samples import SamplePreparer, SampleStore
 from surround_depth.training.validation import Validation, validate
 
@@ -53,7 +56,13 @@ class RunResult:
 
 
 def run_training(
-    config: TrainConfig, out: Path, *, watcher: RunWatcher, per_pixel_mean: PerPixelMean, init: Path | None = None
+    config: TrainConfig,
+    out: Path,
+    *,
+    watcher: RunWatcher,
+    per_pixel_mean: PerPixelMean,
+    init: Path | None = None,
+    device: str = "cpu",
 ) -> RunResult:
     """Train as `config` says and return the checkpoint, written at every validation and at the end.
 
@@ -61,19 +70,26 @@ def run_training(
         out: receives student/, tensorboard/, resolved.yaml and metrics.json.
         per_pixel_mean: the baseline that never looks at the picture (`evaluation.baseline.per_pixel_mean_m`).
         init: checkpoint directory whose weights the student starts from.
+        device: where torch computes, "cpu" or "cuda".
 
     Raises:
-        ConfigError, DataError: the data or the starting weights do not fit.
+        ConfigError, DataError: the data, the starting weights or the device do not fit.
         SurroundDepthError: a loss is not finite.
     """
     torch.manual_seed(config.seed)
+    require_same_rendering(config.data)
     drives = open_drives(config.data)
-    student = _start_student(config, init)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "resolved.yaml").write_text(dump_config(config), encoding="utf-8")
+    student = _start_student(config, init).to(_usable(device))
+    write_atomic(out / "resolved.yaml", dump_config(config).encode())
     with Board(out / BOARD_FOLDER) as board:
         run = _Run(config, drives, Trainer(student, config), board, out, per_pixel_mean, _origin(config, drives, init))
         return run.execute(watcher)
+
+
+def _usable(device: str) -> torch.device:
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"device '{device}': torch {torch.__version__} sees no CUDA GPU; use --device cpu")
+    return torch.device(device)
 
 
 def _start_student(config: TrainConfig, init: Path | None) -> Student:
@@ -92,7 +108,8 @@ def _origin(config: TrainConfig, drives: Drives, init: Path | None) -> dict[str,
         dataset_name=drives.dataset.name,
         dataset_licence=drives.dataset.licence,
         teacher=None if teacher is None else (teacher.name, teacher.licence),
-        initialised_from=None if init is None else init.name,
+        parent=None if init is None else read_parent(init),
+        rendering=read_record(Path(config.data.root)),
     )
 
 
@@ -116,15 +133,16 @@ class _Run:
         self.coarse_store = None
         if config.coarse is not None:
             self.coarse_store = SampleStore(drives.train, SamplePreparer(config.coarse.input, teacher), cache=cache)
-        self.val_store = SampleStore(drives.val, preparer, cache=cache, keep_truth=True)
+        self.val_store = SampleStore(drives.val, preparer, cache=cache)
         self.baseline_m = per_pixel_mean(self._baseline_maps())
+        self.device = next(trainer.student.parameters()).device
         self.history: list[dict[str, Any]] = []
 
     def execute(self, watcher: RunWatcher) -> RunResult:
         watch, optim = self.config.watch, self.config.optim
         validation = None
         for micro_batches in self._steps():
-            report = self.trainer.take_step(micro_batches)
+            report = self.trainer.take_step([batch.to(self.device) for batch in micro_batches])
             step = self.trainer.step
             if step % watch.log_every == 0 or step == 1:
                 self.board.losses(report.loss, step, lr=report.lr, gradient_norm=report.gradient_norm)
@@ -156,13 +174,9 @@ class _Run:
         return _batched(loader, optim.accumulation)
 
     def _baseline_maps(self) -> Iterator[NDArray[np.float32]]:
-        """Yield the training drives' depth within the scored range: exact where there is truth, else LiDAR."""
-        bins = self.config.student.bins
+        """Yield the training drives' best true depth [N, H, W]: exact where there is any, else LiDAR."""
         for index in self.train_store.evenly(N_BASELINE_SAMPLES):
-            truth_m, _ = self.train_store.preparer.dense_truth(self.train_store.recorded(index))
-            depth_m = self.train_store[index].lidar_m if truth_m is None else truth_m
-            in_range = (depth_m > bins.min_depth_m) & (depth_m < bins.max_depth_m)
-            yield np.where(in_range, depth_m, np.float32(np.nan))
+            yield from itertools.islice(self.train_store.truths_m(index).values(), 1)
 
     def _validate_and_save(self, step: int) -> Validation:
         student = self.trainer.average.student
@@ -171,7 +185,7 @@ class _Run:
         self.board.validation(validation, step)
         self.board.picture(example_picture(example), step)
         self.history.append({"step": step} | validation.as_dict())
-        (self.out / "metrics.json").write_text(json.dumps(self.history, indent=1), encoding="utf-8")
+        write_atomic(self.out / "metrics.json", json.dumps(self.history, indent=1).encode())
         provenance = self.origin | {"step": step, "validation": validation.as_dict()}
         n_parameters = sum(p.numel() for p in student.parameters())
         save_student(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surround_depth.data.lidar_depth import lidar_depth_maps
+from surround_depth.data.network_truth import TruthKind, truth_depth_m, truth_kinds, truth_sky
 from surround_depth.data.sample import Sample, SampleSequence
 from surround_depth.imaging import ImagePlans, InputSpec, plan_images
 from surround_depth.rig import Rig
@@ -32,7 +33,6 @@ class PreparedSample:
     relative: NDArray[np.float16]  # r [N, H, W], 0 (farthest) to 1 per image
     teacher_valid: NDArray[np.bool_]  # [N, H, W]
     sky: NDArray[np.bool_]  # [N, H, W]
-    truth_m: NDArray[np.float32] | None  # [N, H, W], NaN = none or sky; kept for validation only
 
     @property
     def lidar_m(self) -> NDArray[np.float32]:
@@ -50,15 +50,16 @@ class SamplePreparer:
         self.teacher = teacher
         self._plans: dict[str, ImagePlans] = {}
 
-    def prepare(self, sample: Sample, *, keep_truth: bool) -> PreparedSample:
+    def prepare(self, sample: Sample) -> PreparedSample:
         """Return `sample` at network resolution, with the teacher's labels."""
         frame = sample.frame
         plans = self._plans_of(frame.rig)
         images = plans.prepare(frame.images)
         lidar_m = without_occluded(lidar_depth_maps(sample, plans.network_rig), plans.network_rig)
         index = np.flatnonzero(np.isfinite(lidar_m))
-        truth_m, truth_sky = self.dense_truth(sample)
-        given = TeacherInput(frame.frame_id, frame.rig.names, images, frame.camera_valid, truth_m, truth_sky)
+        truth_m = None if sample.truth is None else truth_depth_m(sample, plans, "dense")
+        sky_truth = truth_sky(sample, plans)
+        given = TeacherInput(frame.frame_id, frame.rig.names, images, frame.camera_valid, truth_m, sky_truth)
         relative, teacher_valid, sky = self._teach(given)
         return PreparedSample(
             sample_id=frame.frame_id,
@@ -72,17 +73,12 @@ class SamplePreparer:
             relative=relative,
             teacher_valid=teacher_valid,
             sky=sky,
-            truth_m=truth_m if keep_truth else None,
         )
 
-    def dense_truth(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.bool_]] | tuple[None, None]:
-        """Return exact depth and sky [N, H, W] at network resolution, or (None, None)."""
-        if sample.truth is None:
-            return None, None
-        plans = self._plans_of(sample.frame.rig).plans
-        depth_m = np.stack([p.sample_depth(d) for p, d in zip(plans, sample.truth.depth_m, strict=True)])
-        sky = np.stack([p.sample_nearest(s) for p, s in zip(plans, sample.truth.sky, strict=True)])
-        return depth_m, sky
+    def truths_m(self, sample: Sample) -> dict[TruthKind, NDArray[np.float32]]:
+        """Return every true depth [N, H, W] that `sample` has, the most exact first, as evaluation takes it."""
+        plans = self._plans_of(sample.frame.rig)
+        return {kind: truth_depth_m(sample, plans, kind) for kind in truth_kinds(sample)}
 
     def _plans_of(self, rig: Rig) -> ImagePlans:
         key = rig.fingerprint
@@ -115,12 +111,9 @@ def unit_range(relative: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArr
 class SampleStore:
     """All samples of some sequences, prepared when first asked for and, with `cache`, kept."""
 
-    def __init__(
-        self, sequences: Sequence[SampleSequence], preparer: SamplePreparer, *, cache: bool, keep_truth: bool = False
-    ) -> None:
+    def __init__(self, sequences: Sequence[SampleSequence], preparer: SamplePreparer, *, cache: bool) -> None:
         self._places = [(sequence, i) for sequence in sequences for i in range(len(sequence))]
         self.preparer = preparer
-        self._keep_truth = keep_truth
         self._get: Callable[[int], PreparedSample] = lru_cache(maxsize=None)(self._prepare) if cache else self._prepare
 
     def __len__(self) -> int:
@@ -129,14 +122,17 @@ class SampleStore:
     def __getitem__(self, index: int) -> PreparedSample:
         return self._get(index)
 
-    def recorded(self, index: int) -> Sample:
-        """Return the sample as recorded."""
-        sequence, i = self._places[index]
-        return sequence[i]
+    def truths_m(self, index: int) -> dict[TruthKind, NDArray[np.float32]]:
+        """Return every true depth of a sample, read anew; see `SamplePreparer.truths_m`."""
+        return self.preparer.truths_m(self._recorded(index))
 
     def evenly(self, n: int) -> list[int]:
         """Return at most `n` indices spread evenly over the store."""
         return np.unique(np.linspace(0, len(self) - 1, min(n, len(self))).round().astype(int)).tolist()
 
     def _prepare(self, index: int) -> PreparedSample:
-        return self.preparer.prepare(self.recorded(index), keep_truth=self._keep_truth)
+        return self.preparer.prepare(self._recorded(index))
+
+    def _recorded(self, index: int) -> Sample:
+        sequence, i = self._places[index]
+        return sequence[i]

@@ -35,6 +35,8 @@ def test_tensorrt_is_never_replaced_silently(checkout: Path, tmp_path: Path) -> 
     try:
         import tensorrt  # noqa: F401
     except ImportError:
+        (tmp_path / "c").mkdir()
+        (tmp_path / "c" / "config.json").write_text("{}")
         arguments = ("--checkpoint", "c", "--out", "e", "--engine", "tensorrt")
         result = run_command(checkout, "build_engine.py", *arguments, cwd=tmp_path)
         assert result.returncode == 2

@@ -32,6 +32,7 @@ def page(**changes: object) -> DemoPage:
         "pictures": (Picture("pictures/a.jpg", 'say "depth" & error'),),
         "numbers": (CaptionedTable("held out", table), CaptionedTable("against LiDAR", table)),
         "times": (CaptionedTable("per frame", table),),
+        "files": (Picture("train/resolved.yaml", "configuration"),),
         "provenance": CaptionedTable("made here", table),
     }
     return DemoPage(**(content | changes))
@@ -52,7 +53,7 @@ def test_page_loads_only_files_beside_it() -> None:
     text = page().html()
     links = Links()
     links.feed(text)
-    assert links.sources == ["live/mosaic.webm", "pictures/a.jpg"]
+    assert links.sources == ["live/mosaic.webm", "pictures/a.jpg", "train/resolved.yaml"]
     assert not re.search(r"https?://|url\(|@import|fetch\(|XMLHttpRequest|\$[a-z_]+", text)
 
 

@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 
 from surround_depth.evaluation.demo_page import Picture
-from surround_depth.evaluation.demo_report import MEAN, START, STUDENT, DemoReport, Drive, demo_page
+from surround_depth.evaluation.demo_report import (
+    MEAN,
+    MEDIAN,
+    PREDICTORS,
+    START,
+    STUDENT,
+    DemoReport,
+    Drive,
+    demo_page,
+)
 from surround_depth.frame import PointCloud
 from surround_depth.metrics.depth import DepthErrors
 from surround_depth.metrics.scoreboard import DepthScores
@@ -21,7 +30,7 @@ def scores(abs_rel: float) -> DepthScores:
 
 
 def report(student: float = 0.12, mean: float = 0.30) -> DemoReport:
-    named = {STUDENT: scores(student), START: scores(0.2), MEAN: scores(mean)}
+    named = {STUDENT: scores(student), START: scores(0.2), MEAN: scores(mean), MEDIAN: scores(0.25)}
     return DemoReport(
         scores={"dense": named, "lidar": named},
         drive=Drive("scene-0900", "evening, parked cars", n_frames=20, n_dropped=0, rate_hz=2.0),
@@ -52,7 +61,8 @@ def test_targets(student: float, mean: float, met: list[bool]) -> None:
 
 def test_report_is_json() -> None:
     tree = json.loads(json.dumps(report().as_dict(), allow_nan=False))
-    assert tree["abs_rel"] == {STUDENT: 0.12, START: 0.2, MEAN: 0.3}
+    assert tree["abs_rel"] == {STUDENT: 0.12, START: 0.2, MEAN: 0.3, MEDIAN: 0.25}
+    assert tree["within_25_percent"] == dict.fromkeys(PREDICTORS, 0.9)
     assert tree["scores"]["dense"][STUDENT]["per_camera"]["CAM_FRONT"]["a1"] == 0.9
 
 
@@ -61,4 +71,8 @@ def test_page_shows_the_numbers() -> None:
     text = demo_page(report(0.16), Picture("live.mp4", "six"), (), cloud).html()
     assert "1 of 2 targets missed" in text
     assert "evening, parked cars" in text
-    assert "3 min 5 s" in text
+    assert "From render to evaluation it took 3 min 5 s" in text
+    assert "no evidence about real teachers" in text
+    assert "per-pixel training median" in text
+    assert '<a href="train/resolved.yaml">' in text
+    assert "<td>40.0</td><td>-</td><td>20</td>" in text  # 20 frames have no 99th percentile

@@ -12,6 +12,8 @@ from surround_depth.imaging import InputSpec
 from surround_depth.models.checkpoint import CheckpointConfig, save_student
 from surround_depth.models.config import BinConfig, EncoderConfig, StudentConfig, resnet_backbone
 from surround_depth.models.student import Student
+from surround_depth.training.config import DataConfig, TrainConfig
+from surround_depth.training.provenance import describe_run
 
 CAMERAS = 2
 
@@ -30,8 +32,15 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     student = Student(config)
     directory = tmp_path_factory.mktemp("checkpoint") / "tiny_student"
-    provenance = {"licences": {"weights": "random, no licence needed"}}
     spec = InputSpec(height_px=64, width_px=96)
+    provenance = describe_run(
+        TrainConfig(name="tiny", input=spec, data=DataConfig(root="nowhere")),
+        scenes={"train": ["a"], "val": ["b"]},
+        dataset_name="streets",
+        dataset_licence="CC BY-NC-SA 4.0",
+        teacher=("simulated", "none (synthetic)"),
+        parent=None,
+    )
     save_student(directory, student, CheckpointConfig(student=student.config, input=spec, provenance=provenance))
     return directory
 

@@ -33,7 +33,11 @@ def test_the_engine_folder_is_whole_and_tells_its_origin(engine: Path, checkpoin
         ("config.json", manifest.checkpoint.config_sha256),
     ):
         assert recorded == hashlib.sha256((checkpoint / name).read_bytes()).hexdigest()
-    assert manifest.licences == ("weights: random, no licence needed",)
+    assert manifest.licences == (
+        "data streets: CC BY-NC-SA 4.0",
+        "teacher simulated: none (synthetic)",
+        "initialisation random: none",
+    )
     assert manifest.build_command == "the test's fixture"
     assert (manifest.n_cameras, manifest.input) == (2, InputSpec(height_px=64, width_px=96))
     assert manifest.versions["onnxruntime"]
@@ -125,12 +129,11 @@ def test_the_benchmark_counts_every_stage(engine: Path) -> None:
     stages = measurement.stages
     assert list(stages) == ["prepare", "infer", "decode", "fuse", "whole"]
     assert {stage.count for stage in stages.values()} == {20}
-    parts = sum(stage.p50_ms for name, stage in stages.items() if name != "whole")
-    assert stages["whole"].p50_ms == pytest.approx(parts, rel=0.3)
     report = json.loads(json.dumps(measurement.as_json()))
     assert report["machine"]["cpu"]
     assert report["model_sha256"] == manifest.onnx.sha256
-    assert "| whole |" in markdown_table(measurement)
+    (whole,) = (line for line in markdown_table(measurement).splitlines() if line.startswith("| whole |"))
+    assert whole.split("|")[4].strip() == "-"  # 20 runs have no 99th percentile
 
 
 def test_a_folder_that_is_no_checkpoint_is_named(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from surround_depth.export.frames import (
     proof_frames,
     random_frames,
     ring_rig,
+    timing_frames,
 )
 from surround_depth.frame import EncodedImage
 from surround_depth.imaging import InputSpec
@@ -41,6 +42,10 @@ def test_random_frames_repeat_and_differ() -> None:
     pixels = first[0].images
     assert pixels.std() > 20  # structure, not grey
     assert np.linalg.norm(first[0].rays, axis=-1) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_every_camera_lives_while_an_engine_is_timed() -> None:
+    assert all(frame.camera_valid.all() for frame in timing_frames(SPEC, None, 3).frames)
 
 
 def test_encoding_keeps_the_frame_and_its_missing_camera() -> None:

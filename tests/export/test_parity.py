@@ -80,6 +80,10 @@ def test_what_cannot_be_compared_is_refused() -> None:
     nan.depth_m[0, 0, 0] = np.nan
     with pytest.raises(EngineMismatchError, match=r"engine: 0.0\d% of depth_m is not finite"):
         measure_parity(Rung("torch", good), Rung("engine", nan), [tiny_inputs()], "by hand")
+    unsure = Fixed(plane(20.0), np.full(SHAPE, 0.5, np.float32))
+    unsure.confidence[1, 0, 0] = np.nan  # of the dead camera
+    with pytest.raises(EngineMismatchError, match=r"engine: 0.0\d% of confidence is not finite"):
+        measure_parity(Rung("torch", good), Rung("engine", unsure), [tiny_inputs()], "by hand")
     with pytest.raises(EngineMismatchError, match="at least one frame"):
         measure_parity(Rung("torch", good), Rung("engine", good), [], "by hand")
     with pytest.raises(EngineMismatchError, match="no pixel lies inside"):
@@ -93,4 +97,6 @@ def test_every_bound_can_fail_a_build(precision: str) -> None:
     for name, limit in vars(PARITY_BOUNDS[precision]).items():  # type: ignore[index]
         with pytest.raises(EngineMismatchError, match=name):
             require_parity(same.model_copy(update={name: limit * 1.01}), precision)  # type: ignore[arg-type]
+        with pytest.raises(EngineMismatchError, match=f"{name} nan"):
+            require_parity(same.model_copy(update={name: float("nan")}), precision)  # type: ignore[arg-type]
     assert "b | a | 1 by hand" in parity_table([same])

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from surround_depth.inference.latency import LatencyRecorder
+from surround_depth.inference.latency import LatencyRecorder, p99_text
 
 
 class HandClock:
@@ -28,6 +28,10 @@ def test_percentiles_are_numpys() -> None:
     summary = recorder.summary()["infer"]
     assert (summary.count, summary.p50_ms, summary.p95_ms, summary.p99_ms, summary.max_ms) == (101, 51, 96, 100, 101)
     assert recorder.last_ms("infer") == 101.0
+
+
+def test_p99_needs_frames_behind_it() -> None:
+    assert (p99_text(41.26, 199), p99_text(41.26, 200)) == ("-", "41.3")
 
 
 def test_stages_nest_and_keep_their_order() -> None:

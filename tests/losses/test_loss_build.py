@@ -42,7 +42,7 @@ def targets() -> Targets:
 
 
 def test_total_is_the_weighted_sum_of_all_raw_terms() -> None:
-    config = LossConfig(dense=0.3)
+    config = LossConfig(chamfer=0.1, x1=0.5, dense=0.3)
     report = training_loss(prediction(), targets(), config, max_depth_m=80.0, progress=1.0)
     assert set(report.terms) == {"silog", "chamfer", "sky", "confidence", "confidence_sky", "kl", "x1", "dense"}
     expected = sum(getattr(config, name) * term.value.item() for name, term in report.terms.items())
@@ -51,8 +51,8 @@ def test_total_is_the_weighted_sum_of_all_raw_terms() -> None:
 
 
 def test_teacher_terms_are_ramped_in() -> None:
-    start = training_loss(prediction(), targets(), LossConfig(), max_depth_m=80.0, progress=0.0)
-    alone = LossConfig(kl=0.0, x1=0.0)
+    start = training_loss(prediction(), targets(), LossConfig(x1=0.5), max_depth_m=80.0, progress=0.0)
+    alone = LossConfig(kl=0.0)
     assert start.total.item() == pytest.approx(
         training_loss(prediction(), targets(), alone, max_depth_m=80.0, progress=0.0).total.item()
     )

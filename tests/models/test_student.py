@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -74,6 +76,23 @@ def test_a_dead_cameras_picture_has_exactly_no_influence(nano: Student, dead: in
     assert torch.equal(one.centers_m[:, others], two.centers_m[:, others])
     assert not torch.equal(one.logits[:, dead], two.logits[:, dead])  # the content did reach its own branch
     assert (one.confidence[:, dead] == 0).all()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dead", [0, 2])
+def test_a_dead_cameras_broken_calibration_has_exactly_no_influence(nano: Student, dead: int) -> None:
+    images, rays, T_ego_cam, camera_valid = inputs()
+    camera_valid[:, dead] = 0.0
+    others = [i for i in range(N) if i != dead]
+    one = nano(images, rays, T_ego_cam, camera_valid)
+    images, rays, T_ego_cam = images.clone(), rays.clone(), T_ego_cam.clone()
+    images[:, dead] = 255 - images[:, dead]
+    rays[:, dead] = torch.nan
+    T_ego_cam[:, dead] = torch.nan
+    two = nano(images, rays, T_ego_cam, camera_valid)
+    for name in ("depth_m", "confidence", "centers_m"):
+        assert torch.equal(getattr(one, name)[:, others], getattr(two, name)[:, others]), name
+    assert (two.confidence[:, dead] == 0).all()
 
 
 @torch.no_grad()
@@ -210,3 +229,13 @@ def test_an_encoder_from_a_local_folder_keeps_its_weights(tmp_path) -> None:  # 
 def test_encoders_that_do_not_fit_are_refused(encoder: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Student(StudentConfig(encoder=EncoderConfig.model_validate(encoder)))
+
+
+def test_heads_that_do_not_share_the_channels_are_refused() -> None:
+    with pytest.raises(ConfigError, match="fusion_heads: 3 heads"):
+        Student(student_preset("nano").model_copy(update={"fusion_heads": 3}))
+
+
+def test_a_damaged_local_encoder_says_its_real_fault(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"config\.json"):
+        Student(student_preset("nano").model_copy(update={"encoder": EncoderConfig(source=str(tmp_path))}))

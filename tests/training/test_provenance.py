@@ -10,25 +10,27 @@ import pytest
 import torch
 
 from surround_depth.imaging import InputSpec
+from surround_depth.metrics.scoreboard import ScoreBoard
 from surround_depth.models.config import student_preset
 from surround_depth.models.student import Student
+from surround_depth.teachers.build import TeacherConfig
 from surround_depth.training import provenance
 from surround_depth.training.card import model_card
 from surround_depth.training.config import TrainConfig
 from surround_depth.training.samples import SamplePreparer, SampleStore
-from surround_depth.training.validation import counted_pixels, validate
+from surround_depth.training.validation import validate
 
 torch.set_num_threads(1)
 
 
-def describe(config: TrainConfig, init: str | None = None) -> dict:  # type: ignore[type-arg]
+def describe(config: TrainConfig, parent: provenance.ParentWeights | None = None) -> dict:  # type: ignore[type-arg]
     return provenance.describe_run(
         config,
         scenes={"train": ["a", "b"], "val": ["c"]},
         dataset_name="nuscenes",
         dataset_licence="CC BY-NC-SA 4.0",
         teacher=("depth-anything", "Apache-2.0"),
-        initialised_from=init,
+        parent=parent,
     )
 
 
@@ -39,14 +41,19 @@ def test_lineage_names_every_licence(tiny_config: TrainConfig) -> None:
         ("teacher", "Apache-2.0"),
         ("initialisation", "none"),
     ]
-    assert describe(tiny_config, "nano_synthetic")["lineage"][2]["name"] == "nano_synthetic"
+    parent = provenance.ParentWeights("nano", "ab12", ({"kind": "data", "name": "x", "licence": "non-commercial"},))
+    tuned = describe(tiny_config, parent)["lineage"]
+    assert (tuned[2]["name"], tuned[2]["weights_sha256"]) == ("nano", "ab12")
+    assert tuned[3] == {"kind": "parent's data", "name": "x", "licence": "non-commercial"}
+    silent = describe(tiny_config, provenance.ParentWeights("nano", "ab12", ()))["lineage"]
+    assert silent[3]["licence"] == "not stated in its provenance"
     assert json.loads(json.dumps(described))["config"]["optim"]["steps"] == 4
     assert describe(tiny_config)["scenes_sha256"] == described["scenes_sha256"]
 
 
-def test_command_names_the_script_not_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_names_the_script_not_the_machine(tiny_config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["/somewhere/tools/train_fsmde.py", "--set", "a=b c"])
-    assert provenance.command() == "python tools/train_fsmde.py --set 'a=b c'"
+    assert describe(tiny_config)["command"] == "python tools/train_fsmde.py --set 'a=b c'"
 
 
 def test_a_card_before_the_first_validation(tiny_config: TrainConfig) -> None:
@@ -56,19 +63,27 @@ def test_a_card_before_the_first_validation(tiny_config: TrainConfig) -> None:
     assert "synthetic streets only" in card
 
 
-def test_validation_counts_what_can_be_judged_and_is_json(fake_sequence, tiny_config: TrainConfig) -> None:  # type: ignore[no-untyped-def]
-    preparer = SamplePreparer(InputSpec(height_px=64, width_px=96), None)
+def test_validation_scores_by_the_rule_of_evaluation(fake_sequence) -> None:  # type: ignore[no-untyped-def]
+    store = SampleStore([fake_sequence], SamplePreparer(InputSpec(height_px=64, width_px=96), None), cache=False)
     student = Student(student_preset("nano")).eval()
-    for keep_truth in (True, False):
-        store = SampleStore([fake_sequence], preparer, cache=False, keep_truth=keep_truth)
-        sample = store[0]
-        perfect_m = np.nan_to_num(sample.lidar_m, nan=1.0)
-        validation, example = validate(student, store, [0], perfect_m)
-        assert validation.baseline_lidar.abs_rel == 0.0
-        assert (validation.dense.n_pixels > 0) == keep_truth
-        assert validation.headline == (validation.dense if keep_truth else validation.lidar).abs_rel
-        assert "NaN" not in json.dumps(validation.as_dict())
-        assert example.depth_m.shape == (3, 64, 96)
-        counted = counted_pixels(sample, sample.lidar_m, 0.5, 80.0)
-        assert not (counted & sample.own_body).any()
-        assert validation.lidar.n_pixels == counted.sum()
+    truths_m = store.truths_m(0)
+    perfect_m = np.nan_to_num(truths_m["lidar"], nan=1.0)
+    validation, example = validate(student, store, [0], perfect_m)
+    assert list(truths_m) == ["dense", "lidar"]
+    assert validation.baseline_lidar.abs_rel == 0.0
+    assert validation.headline == validation.dense.abs_rel
+    assert "NaN" not in json.dumps(validation.as_dict())
+    assert 0.0 <= validation.mean_confidence_gap <= 1.0
+    board = ScoreBoard()
+    board.add("abc", example.depth_m, truths_m["dense"])
+    assert validation.dense == board.scores().mean
+
+
+def test_the_card_says_what_a_simulated_teacher_is_and_shortens_many_names(tiny_config: TrainConfig) -> None:
+    names = [f"scene-{i:04d}" for i in range(100, 246)]
+    origin = describe(tiny_config) | {"scenes": {"train": names, "val": ["c"]}}
+    card = model_card(tiny_config, origin, None, step=0, n_parameters=1)
+    assert "scene-0100 ... scene-0245 (146)" in card
+    assert "no evidence for what distillation from a real teacher brings" in card
+    none = tiny_config.model_copy(update={"teacher": TeacherConfig(kind="none")})
+    assert "no evidence" not in model_card(none, origin, None, step=0, n_parameters=1)

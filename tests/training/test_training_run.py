@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from surround_depth.config import parse_config
 from surround_depth.errors import ConfigError, DataError, SurroundDepthError
 from surround_depth.imaging import InputSpec
 from surround_depth.losses.build import training_loss
@@ -57,7 +59,7 @@ class Silent:
 @pytest.fixture
 def store(fake_sequence: Any) -> SampleStore:
     preparer = SamplePreparer(InputSpec(height_px=64, width_px=96), SimulatedTeacher())
-    return SampleStore([fake_sequence], preparer, cache=True, keep_truth=True)
+    return SampleStore([fake_sequence], preparer, cache=True)
 
 
 def mean_map(maps: Any) -> np.ndarray:
@@ -93,6 +95,10 @@ def test_a_run_leaves_a_checkpoint_with_its_origin_and_repeats_to_the_bit(
     assert list((tmp_path / "one" / "tensorboard").iterdir())
     # and it can be started from
     run(tiny_config, fake_sequence, tmp_path / "three", monkeypatch, init=tmp_path / "one" / "student")
+    lineage = load_student(tmp_path / "three" / "student").config.provenance["lineage"]
+    assert [entry["kind"] for entry in lineage[3:]] == ["parent's data", "parent's teacher", "parent's initialisation"]
+    weights = (tmp_path / "one" / "student" / "model.safetensors").read_bytes()
+    assert lineage[2]["weights_sha256"] == hashlib.sha256(weights).hexdigest()
 
 
 def test_overfitting_two_samples_lowers_the_loss(tiny_config: TrainConfig, store: SampleStore) -> None:
@@ -101,7 +107,7 @@ def test_overfitting_two_samples_lowers_the_loss(tiny_config: TrainConfig, store
     trainer = Trainer(Student(tiny_config.student.resolve()), tiny_config.model_copy(update={"optim": optim}))
     batch = collate([store[0], store[1]])
     values = [float(trainer.take_step([batch]).loss.terms["silog"].value.detach()) for _ in range(25)]
-    assert min(values[-5:]) < 0.5 * values[0]
+    assert np.mean(values[-5:]) < 0.5 * values[0]
 
 
 def test_a_nan_loss_stops_with_the_sample_named_and_the_weights_untouched(
@@ -110,10 +116,10 @@ def test_a_nan_loss_stops_with_the_sample_named_and_the_weights_untouched(
     trainer = Trainer(Student(tiny_config.student.resolve()), tiny_config)
     good = collate([store[1]])
     spoilt = replace(good, rays=torch.full_like(good.rays, torch.nan))
-    before = {k: v.clone() for k, v in trainer.student.named_parameters()}
+    before = {k: v.clone() for k, v in trainer.student.state_dict().items()}
     with pytest.raises(SurroundDepthError, match="fake-0/1"):
         trainer.take_step([spoilt])
-    assert all(torch.equal(v, before[k]) for k, v in trainer.student.named_parameters())
+    assert all(torch.equal(v, before[k]) for k, v in trainer.student.state_dict().items())  # norm statistics too
 
 
 def test_accumulated_gradients_are_the_mean_of_the_micro_batches(tiny_config: TrainConfig, store: SampleStore) -> None:
@@ -153,7 +159,7 @@ def test_targets_respect_range_own_body_and_dead_cameras(store: SampleStore, tin
         assert not (mask & batch.own_body).any()
         assert mask[:, 0].any()
     assert (batch.lidar_m[targets.lidar_mask] > 0.5).all()
-    truth_m = torch.from_numpy(store[0].truth_m)[None]
+    truth_m = torch.from_numpy(store.truths_m(0)["dense"])[None]
     mask = make_targets(batch, tiny_config.student.bins).teacher_mask
     ratio = make_targets(batch, tiny_config.student.bins).teacher_m[mask] / truth_m[mask]
     assert (ratio.log().abs().median()) < 0.06  # the teacher, aligned, is right to its own noise
@@ -203,3 +209,17 @@ def test_a_missing_tree_names_the_command_that_makes_it(tmp_path: Path) -> None:
 def test_starting_weights_of_another_student_are_refused(tiny_config: TrainConfig, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="checkpoint directory"):
         run_module._start_student(tiny_config, tmp_path)
+
+
+def test_losses_on_fixed_centers_are_refused(tiny_config: TrainConfig) -> None:
+    tree = tiny_config.model_dump(mode="json") | {"loss": {"chamfer": 0.1}}
+    with pytest.raises(ConfigError, match=r"loss\.chamfer move.*student\.bins\.centers"):
+        parse_config(TrainConfig, tree, "test")
+    tree["student"]["bins"]["centers"] = "sample"
+    assert parse_config(TrainConfig, tree, "test").loss.chamfer == 0.1
+
+
+def test_an_absent_gpu_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match="--device cpu"):
+        run_module._usable("cuda")

@@ -10,7 +10,7 @@ import numpy as np
 from surround_depth.data.synthetic import lidar
 from surround_depth.data.synthetic.camera_view import CameraView
 from surround_depth.data.synthetic.drive_types import RenderedDrive, RenderedSample
-from surround_depth.data.synthetic.ego import EgoMotion, ego_body
+from surround_depth.data.synthetic.ego import LENGTH_M, EgoMotion, ego_body
 from surround_depth.data.synthetic.lighting import LIGHTINGS, bake_sky, draw_lighting
 from surround_depth.data.synthetic.mesh import Mesh
 from surround_depth.data.synthetic.raycast import RayScene
@@ -24,6 +24,7 @@ from surround_depth.rig import Rig
 
 _EPOCH_NS = 1_700_000_000 * 1_000_000_000
 _SEED_STEP_NS = 3600 * 1_000_000_000
+_LONGEST_DRIVE_M = 600.0  # beyond it the road no longer grows; it ends 230 m later
 _LIDAR_AFTER_LAST_CAMERA_S = 0.0005
 
 
@@ -63,17 +64,19 @@ def render_drive(config: DriveConfig) -> RenderedDrive:
 
     Raises:
         MissingDependencyError: open3d is not installed.
+        ConfigError: the drive is longer than its road.
     """
     layout_seed, sky_seed, noise_seed, traffic_seed = np.random.SeedSequence(config.seed).spawn(4)
     layout, traffic, sky_generator = (np.random.default_rng(s) for s in (layout_seed, traffic_seed, sky_seed))
     duration_s = config.n_frames * config.frame_interval_s
     speed = config.speed_mps if config.speed_mps is not None else float(traffic.uniform(4.0, 13.0))
-    drive_m = min(speed * duration_s, 600.0)
+    drive_m = min(speed * duration_s, _LONGEST_DRIVE_M)
     road = make_road(layout, drive_m)
-    static = build_static(layout, road, drive_m)
     lane = int(traffic.integers(road.lanes_per_side))
     a, b, c, e = (float(phase) for phase in traffic.uniform(0, 2 * np.pi, 4))
     ego = EgoMotion(road, speed, 0.2 - (lane + 0.5) * road.lane_m, (a, b, c, e))
+    _require_road(config, ego)
+    static = build_static(layout, road, drive_m)
     busy = config.busy if config.busy is not None else float(traffic.random())
     actors = build_traffic(traffic, road, ego, duration_s, busy=busy)
     lighting = config.lighting or draw_lighting(sky_generator)
@@ -88,6 +91,17 @@ def render_drive(config: DriveConfig) -> RenderedDrive:
     )
     samples = _samples(config, world, views, noise_seed)
     return RenderedDrive(config.name, words, config.seed, rig, lidar.T_EGO_LIDAR, config.n_frames, samples)
+
+
+def _require_road(config: DriveConfig, ego: EgoMotion) -> None:
+    """Raise `ConfigError` where the ego would reach the end of its road."""
+    end_m = ego.road.end_m - LENGTH_M
+    fits = sum(ego.s_at(index * config.frame_interval_s) < end_m for index in range(config.n_frames))
+    if fits < config.n_frames:
+        raise ConfigError(
+            f"{config.name}: at {ego.speed_mps:.1f} m/s {config.n_frames} frames of {config.frame_interval_s} s go "
+            f"beyond the end of its road at {end_m:.0f} m; {fits} frames fit"
+        )
 
 
 def _with_own_body(rig: Rig, views: tuple[CameraView, ...], body: Mesh) -> Rig:

@@ -170,3 +170,9 @@ def test_boxes_move_with_their_velocity(rig: Rig) -> None:
 def test_config_refuses_what_cannot_be_rendered(rig: Rig, change: dict[str, object], word: str) -> None:
     with pytest.raises(ConfigError, match=word):
         replace(DriveConfig(0, rig, 1), **change)  # type: ignore[arg-type]
+
+
+def test_a_drive_ends_before_its_road(rig: Rig) -> None:
+    """At 30 m/s 830 m of road last about 27 s, 55 frames of 0.5 s: 100 would stand at its end."""
+    with pytest.raises(ConfigError, match=r"scene-0003: at 30\.0 m/s 100 frames .* 5\d frames fit"):
+        render_drive(DriveConfig(3, rig, 100, speed_mps=30.0, busy=0.0))
