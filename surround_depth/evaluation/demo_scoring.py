@@ -53,8 +53,8 @@ def picture_moment(
     pictures = []
     for side, cameras in (("front", ring[: len(ring) // 2]), ("rear", ring[len(ring) // 2 :][::-1])):
         path = folder / f"{side}.jpg"
-        others_m = {"starting weights": untrained.depth_m}
-        write_picture(path, draw_comparison(depth, truth_m, cameras, truth_sky=sky, others_m=others_m))
+        others = {"starting weights": untrained}
+        write_picture(path, draw_comparison(depth, truth_m, cameras, truth_sky=sky, others=others))
         caption = f"The {side} cameras at one moment of the held-out drive. {_ROWS}"
         pictures.append(Picture(f"{folder.name}/{path.name}", caption))
     return tuple(pictures), fuse(depth, voxel_m=0.12)

@@ -43,7 +43,7 @@ def draw_comparison(
     camera_indices: Sequence[int],
     *,
     truth_sky: NDArray[np.bool_] | None = None,
-    others_m: Mapping[str, NDArray[np.float32]] | None = None,
+    others: Mapping[str, SurroundDepth] | None = None,
     cell_width_px: int = 448,
 ) -> Picture:
     """Return rows of image, depth of others, depth, truth and error; one column for each camera index.
@@ -51,13 +51,13 @@ def draw_comparison(
     Args:
         truth_m: [N, H, W], NaN = unknown.
         truth_sky: [N, H, W] where the truth is sky, if that is known.
-        others_m: title -> depth [N, H, W] of predictors to compare with, for example an untrained one.
+        others: title -> what another student answers for the same frame, for example an untrained one.
     """
     cell_height_px = round(cell_width_px * depth.depth_m.shape[1] / depth.depth_m.shape[2])
-    n_rows = 4 + len(others_m or {})
+    n_rows = 4 + len(others or {})
     picture = canvas(n_rows * (cell_height_px + _GAP_PX), len(camera_indices) * (cell_width_px + _GAP_PX))
     for column, camera_index in enumerate(camera_indices):
-        cells = _camera_cells(depth, truth_m, truth_sky, camera_index, others_m or {})
+        cells = _camera_cells(depth, truth_m, truth_sky, camera_index, others or {})
         for row, (title, cell) in enumerate(cells.items()):
             left_px, top_px = column * (cell_width_px + _GAP_PX), row * (cell_height_px + _GAP_PX)
             paste(picture, fit(cell, cell_height_px, cell_width_px), left_px, top_px)
@@ -83,18 +83,15 @@ def _camera_cells(
     truth_m: NDArray[np.float32],
     truth_sky: NDArray[np.bool_] | None,
     i: int,
-    others_m: Mapping[str, NDArray[np.float32]],
+    others: Mapping[str, SurroundDepth],
 ) -> dict[str, Picture]:
     """Title -> picture of one camera, from top to bottom."""
     scale = DepthScale()
     known_m = _enlarged(truth_m[i])
-    nowhere = np.zeros(known_m.shape, np.bool_)
-    sky = nowhere if truth_sky is None else truth_sky[i]
+    sky = np.zeros(known_m.shape, np.bool_) if truth_sky is None else truth_sky[i]
     cells = {depth.rig.cameras[i].name: depth.images[i]}
-    cells |= {
-        title: color_depth(other_m[i], np.isfinite(other_m[i]), nowhere, scale) for title, other_m in others_m.items()
-    }
-    cells["student"] = color_depth(depth.depth_m[i], depth.valid[i], depth.sky[i], scale)
+    for title, answer in {**others, "student": depth}.items():
+        cells[title] = color_depth(answer.depth_m[i], answer.valid[i], answer.sky[i], scale)
     cells["truth"] = color_depth(known_m, np.isfinite(known_m), sky, scale)
     cells["error: red too far, blue too near"] = color_error(depth.depth_m[i], known_m)
     return cells

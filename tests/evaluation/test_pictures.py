@@ -43,7 +43,7 @@ def surround_depth(n: int = 2) -> SurroundDepth:
 def test_comparison_has_a_row_for_each_thing_and_a_column_for_each_camera() -> None:
     depth = surround_depth()
     truth_m = np.full(depth.depth_m.shape, 10.0, np.float32)
-    picture = draw_comparison(depth, truth_m, (0, 1), others_m={"untrained": truth_m * 2}, cell_width_px=64)
+    picture = draw_comparison(depth, truth_m, (0, 1), others={"untrained": depth}, cell_width_px=64)
     assert picture.shape == (5 * 36, 2 * 68, 3)
     error_row = picture[4 * 36 + 24 : 4 * 36 + 32, 0:64]
     assert (error_row == 255).all()
