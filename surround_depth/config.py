@@ -130,9 +130,11 @@ def _apply_override(tree: dict[str, Any], override: str) -> None:
         if not isinstance(node, dict):
             raise ConfigError(f"override {override!r}: {parent!r} is a value, not a group of keys")
     try:
-        node[leaf] = yaml.safe_load(text)
+        value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"override {override!r}: the value is not valid YAML") from error
+    # YAML 1.1 reads 1e-4 as text; on a command line it can only be meant as a number.
+    node[leaf] = float(value) if isinstance(value, str) and _is_number(value) else value
 
 
 def _tuples(value: Any) -> Any:
@@ -153,7 +155,7 @@ def _explain(model: type[BaseModel], origin: str, item: Any) -> str:
         return f"{origin}: key {dotted!r} is missing"
     hint = ""
     if isinstance(item["input"], str) and _is_number(item["input"]):
-        hint = f" (YAML reads this as text; write {float(item['input'])!r})"
+        hint = f" (YAML reads this as text; write {_yaml_number(item['input'])})"
     return f"{origin}: {dotted}: {item['msg']}, got {item['input']!r}{hint}"
 
 
@@ -168,6 +170,12 @@ def _known_keys(model: Any, location: tuple[Any, ...]) -> list[str]:
 def _nearest(word: str, known: Iterable[str]) -> str:
     match = difflib.get_close_matches(word, list(known), n=1)
     return f" (did you mean {match[0]!r}?)" if match else ""
+
+
+def _yaml_number(text: str) -> str:
+    """Return a spelling that YAML 1.1 reads as a number: an exponent needs a point before it."""
+    number = repr(float(text))
+    return number if "e" not in number or "." in number else number.replace("e", ".0e")
 
 
 def _is_number(text: str) -> bool:

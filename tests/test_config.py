@@ -30,6 +30,16 @@ def test_values_and_overrides(tmp_path):
     assert (config.seed, config.optim.lr, config.optim.steps, config.sizes) == (3, 0.5, 7, (4,))
 
 
+@pytest.mark.parametrize("value", [5e-05, 1e-4, 2e20])
+def test_a_number_as_python_writes_it_is_a_number(tmp_path, value):
+    assert load_config(Train, write(tmp_path, "seed: 1\n"), [f"optim.lr={value}"]).optim.lr == value
+
+
+def test_the_hint_is_something_yaml_reads(tmp_path):
+    with pytest.raises(ConfigError, match=r"write 5\.0e-05"):
+        load_config(Train, write(tmp_path, "optim: {lr: 5e-5}\n"))
+
+
 def test_dump_reads_back_equal(tmp_path):
     config = Train(seed=4, sizes=(1, 2), optim=Optim(lr=0.25))
     assert load_config(Train, write(tmp_path, dump_config(config))) == config
