@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
+from surround_depth.closing import Closing
 from surround_depth.data.sample import DenseTruth, Sample
 from surround_depth.frame import PointCloud, SurroundDepth, SurroundFrame
 from surround_depth.geometry import Array, Lens, depth_from_range, ray_grid, rigid, transform
@@ -136,7 +135,7 @@ class BoxDrive:
         return PointCloud(points_m.astype(np.float32), "ego", stamp_ns, T_world_ego=T_world_ego)
 
 
-class OracleBackend:
+class OracleBackend(Closing):
     """An engine that knows the first sample of a drive: its exact depth, whatever the images show, confidence 0.9."""
 
     def __init__(self, drive: BoxDrive, spec: EngineSpec = ENGINE) -> None:
@@ -158,14 +157,6 @@ class OracleBackend:
 
     def close(self) -> None:
         self.closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def exact_depth(drive: BoxDrive, index: int = 0, spec: InputSpec = SPEC) -> SurroundDepth:

@@ -2,7 +2,7 @@
 
     python tools/demo.py --out out/demo
 
-Needs no data set, no GPU and no network; takes about eight minutes on two cores. Leaves index.html (open it in a
+Needs no data set, no GPU and no network; takes about five minutes on two cores. Leaves index.html (open it in a
 browser) and report.json. Exit status 1 when a number misses its target: the page says which.
 """
 

@@ -21,6 +21,5 @@ LAMP_AT_NIGHT = 15  # street lamps and head lamps: emit where the lighting says 
 
 LOT_GRASS = 0.0
 LOT_PAVED = 1.0
-LOT_GRAVEL = 2.0
 LOT_ASPHALT = 3.0
 LOT_MEADOW = 4.0
