@@ -21,6 +21,7 @@ from surround_depth.errors import ConfigError, DataError
 from surround_depth.frame import EncodedImage, Image, check_image
 from surround_depth.geometry import cropped_K, ray_grid, resized_K
 from surround_depth.rig import Camera, Rig
+from surround_depth.window import ImageWindow
 
 NETWORK_STRIDE_PX = 32  # the coarsest feature map of every student
 RAY_STRIDE_PX = 8  # one ray of the engine's input per cell
@@ -67,6 +68,20 @@ class ImagePlan:
     resized_width_px: int
     top_px: int
     left_px: int
+
+    @cached_property
+    def window(self) -> ImageWindow:
+        """Where the network's pixels lie over the recorded image."""
+        return ImageWindow(
+            self.camera.height_px,
+            self.camera.width_px,
+            self.resized_height_px,
+            self.resized_width_px,
+            self.top_px,
+            self.left_px,
+            self.spec.height_px,
+            self.spec.width_px,
+        )
 
     @cached_property
     def network_camera(self) -> Camera:

@@ -11,7 +11,9 @@ import pytest
 PACKAGE = "surround_depth"
 
 FLOOR = {
-    **dict.fromkeys(("geometry", "rig", "frame", "errors", "config", "closing", "files", "provenance", "jit"), 0),
+    **dict.fromkeys(
+        ("geometry", "rig", "frame", "errors", "config", "closing", "files", "provenance", "jit", "window"), 0
+    ),
     **dict.fromkeys(("imaging", "fusion", "metrics", "calibration"), 1),
     **dict.fromkeys(("data", "models", "teachers", "losses", "inference", "viz"), 2),
     **dict.fromkeys(("training", "evaluation", "export", "runtime"), 3),

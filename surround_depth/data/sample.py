@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from surround_depth.frame import PointCloud, SurroundFrame
+from surround_depth.geometry import Array
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,17 @@ class Sample:
     truth: DenseTruth | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Box:
+    """An annotated object at one moment. Box frame: x along its length, y to its left, z up, origin at its centre."""
+
+    T_world_box: Array  # [4, 4]
+    size_m: tuple[float, float, float]  # length (x), width (y), height (z)
+    label: str  # the data set's own category
+    track: str  # the same object at other moments has the same track
+    stamp_ns: int
+
+
 class SampleSequence(Protocol):
     """The samples of one drive in order of time, read when indexed."""
 
@@ -37,6 +49,27 @@ class SampleSequence(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Sample: ...
+
+
+@runtime_checkable
+class RecordedSequence(SampleSequence, Protocol):
+    """A drive that also has the LiDAR sweeps around each sample, annotated boxes, and words for its conditions."""
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Words that results are split by, e.g. "night", "rain"; empty where the data set does not say."""
+
+    def sweeps(self, index: int, before: int, after: int) -> tuple[PointCloud, ...]:
+        """Return up to `before` + 1 + `after` LiDAR sweeps around sample `index` in order of time, its own among them.
+
+        Each is in the ego frame at its own stamp, with its own `T_world_ego`. Fewer at the ends of a drive.
+
+        Raises:
+            DataError: a sweep is missing or damaged.
+        """
+
+    def boxes(self, index: int) -> tuple[Box, ...]:
+        """Return the annotated boxes of sample `index`; empty where there are none."""
 
 
 class DriveDataset(Protocol):

@@ -1,4 +1,4 @@
-"""The seven depth errors of the field, in plain numpy.
+"""The depth errors of the field, in plain numpy.
 
 Which pixels count (caps, masks, scaling) is a protocol's business: the caller passes a mask.
 """
@@ -30,6 +30,8 @@ class DepthErrors:
     """As a1, below 1.25^2."""
     a3: float
     """As a1, below 1.25^3."""
+    silog: float
+    """100 sqrt(mean e^2 - (mean e)^2), e = ln d - ln g: blind to one common factor."""
     n_pixels: int
 
     def as_dict(self) -> dict[str, float]:
@@ -38,7 +40,7 @@ class DepthErrors:
 
 
 _NAN = float("nan")
-NO_PIXELS = DepthErrors(_NAN, _NAN, _NAN, _NAN, _NAN, _NAN, _NAN, n_pixels=0)
+NO_PIXELS = DepthErrors(_NAN, _NAN, _NAN, _NAN, _NAN, _NAN, _NAN, _NAN, n_pixels=0)
 
 
 def depth_errors(
@@ -48,7 +50,8 @@ def depth_errors(
 
     Pixels where either depth is NaN never count; both must be positive where they do.
 
-    Source: the definitions common to Eigen et al. (arXiv 1406.2283) and every surround-depth repository.
+    Source: the definitions common to Eigen et al. (arXiv 1406.2283) and every surround-depth repository; silog as in
+    TRI-ML/vidar (the standard deviation of the log error, times 100).
     Hand-worked in tests/metrics/test_depth_errors.py.
     """
     counted = np.isfinite(depth_m) & np.isfinite(truth_m)
@@ -59,15 +62,17 @@ def depth_errors(
     if d.size == 0:
         return NO_PIXELS
     difference_m = d - g
+    log_difference = np.log(d) - np.log(g)
     ratio = np.maximum(d / g, g / d)
     return DepthErrors(
         abs_rel=float(np.mean(np.abs(difference_m) / g)),
         sq_rel=float(np.mean(difference_m**2 / g)),
         rmse=float(np.sqrt(np.mean(difference_m**2))),
-        rmse_log=float(np.sqrt(np.mean((np.log(d) - np.log(g)) ** 2))),
+        rmse_log=float(np.sqrt(np.mean(log_difference**2))),
         a1=float(np.mean(ratio < 1.25)),
         a2=float(np.mean(ratio < 1.25**2)),
         a3=float(np.mean(ratio < 1.25**3)),
+        silog=float(100.0 * np.std(log_difference)),
         n_pixels=int(d.size),
     )
 

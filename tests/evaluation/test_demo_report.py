@@ -25,7 +25,7 @@ from surround_depth.metrics.scoreboard import DepthScores
 
 
 def scores(abs_rel: float) -> DepthScores:
-    errors = DepthErrors(abs_rel, 1.0, 3.0, 0.2, 0.9, 0.95, 0.99, n_pixels=10)
+    errors = DepthErrors(abs_rel, 1.0, 3.0, 0.2, 0.9, 0.95, 0.99, 20.0, n_pixels=10)
     return DepthScores({"CAM_FRONT": errors}, errors, coverage=1.0)
 
 

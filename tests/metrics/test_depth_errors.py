@@ -17,6 +17,8 @@ def test_hand_worked_example() -> None:
     assert errors.rmse == pytest.approx(11.61895, abs=1e-5)
     assert errors.rmse_log == pytest.approx(0.24805, abs=1e-5)
     assert (errors.a1, errors.a2, errors.a3) == (pytest.approx(2 / 3), 1.0, 1.0)
+    # e = ln 1.1, ln 0.9, ln 1.5 = 0.095310, -0.105361, 0.405465: mean 0.131805, mean square 0.061530
+    assert errors.silog == pytest.approx(21.0138, abs=1e-3)
     assert errors.n_pixels == 3
 
 
