@@ -18,10 +18,10 @@ from surround_depth.metrics.scoreboard import ScoredRange
 GroundTruthSize: TypeAlias = Literal["full", "downsampled", "points", "network"]
 """full: a map at recorded size. downsampled: that map brought to network size value by value. points: sub-pixel points.
 network: points projected into the network's own cameras."""
-Resampling: TypeAlias = Literal["linear", "linear_disparity", "linear_corners", "sub_pixel", "none"]
-"""How a prediction [h, w] answers at full size. linear: half-pixel bilinear on depth (cv2.INTER_LINEAR, torch
-align_corners=False); linear_disparity: the same on 1/depth; linear_corners: bilinear with align_corners=True; sub_pixel:
-grid_sample with border padding and align_corners=True at u/W, v/H; none: the truth already lies on the network's grid."""
+Resampling: TypeAlias = Literal["linear", "linear_corners", "sub_pixel", "none"]
+"""How a prediction [h, w] answers at a place of the recorded image. linear: half-pixel bilinear on depth
+(cv2.INTER_LINEAR, torch align_corners=False); linear_corners: bilinear with align_corners=True; sub_pixel: grid_sample
+with border padding and align_corners=True at (u / W, v / H); none: the truth already lies on the prediction's grid."""
 Flip: TypeAlias = Literal["off", "disparity", "depth"]
 MedianKind: TypeAlias = Literal["none", "image_numpy", "image_torch", "camera_batch", "shared"]
 """none: metric. image_*: one factor per image (numpy: mean of the two middles; torch: the lower one). camera_batch: one
@@ -68,7 +68,7 @@ class Protocol:
     resampling: Resampling
     flip: Flip
     own_body: Literal["ignored", "any_non_zero", "masked"]
-    """any_non_zero: the mask is resized with LANCZOS and every non-zero value counts (VFDepth); masked: no truth there."""
+    """any_non_zero: the mask is resized with LANCZOS and every non-zero value counts; masked: no truth there."""
     occlusion_test: bool
     """Truth that the LiDAR sees behind a nearer object is taken out."""
     needs_positive_prediction: bool
