@@ -1,33 +1,32 @@
-"""The only decode, resize and crop of the project. A plan moves pixels and K together, so they cannot drift apart.
+"""How recorded images become network inputs: pixels, K, masks and labels of a camera all follow one plan.
 
 Each camera is scaled by one factor until it covers the network input, then cropped: the excess width on both sides, the
-excess height off the top, where a street has sky. Lenses are kept: the network sees rays, so nothing is undistorted.
+excess height off the top, where a street has sky. Training may frame otherwise: nearer, shifted, mirrored. Lenses are
+kept: the network sees rays, so nothing is undistorted.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Literal, TypeVar
 
 import cv2
 import numpy as np
-import simplejpeg
 from numpy.typing import NDArray
 
 from surround_depth.config import StrictModel
-from surround_depth.errors import ConfigError, DataError
-from surround_depth.frame import EncodedImage, Image, check_image
+from surround_depth.errors import ConfigError
+from surround_depth.frame import Image
 from surround_depth.geometry import cropped_K, ray_grid, resized_K
+from surround_depth.imaging.decode import decode_image
+from surround_depth.imaging.mirroring import mirrored_camera
+from surround_depth.imaging.resize import resize_image
 from surround_depth.rig import Camera, Rig
 from surround_depth.window import ImageWindow
 
 NETWORK_STRIDE_PX = 32  # the coarsest feature map of every student
 RAY_STRIDE_PX = 8  # one ray of the engine's input per cell
-_JPEG_MAGIC = b"\xff\xd8"
-_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
-_DCT_FACTORS = (8, 4, 2)
 ONE_SURFACE_RATIO = 1.1
 
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -58,9 +57,33 @@ def parse_size(option: str, text: str) -> InputSpec:
     return InputSpec(height_px=int(height), width_px=int(width))
 
 
+@dataclass(frozen=True)
+class Framing:
+    """What part of the recorded picture the network sees, and from which side. The default is the engine's.
+
+    Raises:
+        ConfigError: a zoom below 1 (the picture would not cover the input), or a shift outside 0 to 1.
+    """
+
+    zoom: float = 1.0
+    """Times the scale at which the picture just covers the input: the focal length grows with it."""
+    shift: tuple[float, float] = (0.5, 1.0)
+    """Share of the excess width cut off on the left and of the excess height cut off the top of the recorded picture."""
+    mirrored: bool = False
+    """The picture is flipped left to right, and the camera is the mirrored vehicle's; see `imaging.mirroring`."""
+
+    def __post_init__(self) -> None:
+        if not 1.0 <= self.zoom < float("inf"):
+            raise ConfigError(
+                f"framing: zoom is {self.zoom}; it must be at least 1, where the picture covers the input"
+            )
+        if not all(0.0 <= share <= 1.0 for share in self.shift):
+            raise ConfigError(f"framing: shift is {self.shift}; both shares must lie between 0 and 1")
+
+
 @dataclass(frozen=True, eq=False)
 class ImagePlan:
-    """How one camera's image becomes one network input: decode, resize to `resized_*`, cut [top, left] away."""
+    """How one camera's image becomes one network input: decode, resize to `resized_*`, cut [top, left] away, flip."""
 
     camera: Camera  # as recorded
     spec: InputSpec
@@ -68,11 +91,15 @@ class ImagePlan:
     resized_width_px: int
     top_px: int
     left_px: int
+    mirrored: bool = False
 
     @cached_property
     def window(self) -> ImageWindow:
-        """Where the network's pixels lie over the recorded image."""
-        return ImageWindow(
+        """Where the network's pixels lie over the recorded image; of a mirrored plan, over the recorded image flipped.
+
+        Turn values of a mirrored plan back with `values[:, ::-1]`; they then lie under `window.mirrored()`.
+        """
+        recorded = ImageWindow(
             self.camera.height_px,
             self.camera.width_px,
             self.resized_height_px,
@@ -82,16 +109,17 @@ class ImagePlan:
             self.spec.height_px,
             self.spec.width_px,
         )
+        return recorded.mirrored() if self.mirrored else recorded
 
     @cached_property
     def network_camera(self) -> Camera:
-        """The camera of the network's image: same lens and pose, K and own-body mask mapped."""
+        """The camera of the network's image: K and own-body mask mapped; lens and pose are kept, or mirrored."""
         camera, spec = self.camera, self.spec
         scaled_K = resized_K(
             camera.K, self.resized_width_px / camera.width_px, self.resized_height_px / camera.height_px
         )
         own_body = None if camera.own_body is None else self._cover_mask(camera.own_body)
-        return replace(
+        cropped = replace(
             camera,
             height_px=spec.height_px,
             width_px=spec.width_px,
@@ -99,17 +127,17 @@ class ImagePlan:
             own_body=own_body,
             own_body_polygons_px=(),
         )
+        return mirrored_camera(cropped) if self.mirrored else cropped
 
     def prepare(self, image: Image) -> NDArray[np.uint8]:
         """Return the RGB network input [H, W, 3] of one recorded image."""
         decoded = decode_image(image, self.camera, self.resized_height_px, self.resized_width_px)
-        resized = _resize(decoded, self.resized_height_px, self.resized_width_px)
-        return np.ascontiguousarray(self._crop(resized))
+        resized = resize_image(decoded, self.resized_height_px, self.resized_width_px)
+        return np.ascontiguousarray(self._turn(self._crop(resized)))
 
     def sample_nearest(self, values: NDArray[Scalar]) -> NDArray[Scalar]:
         """Return `values` [H_i, W_i] of the recorded image at the source pixel nearest to each network pixel [H, W]."""
-        rows, columns = self._source_positions()
-        return np.asarray(values[(rows + 0.5).astype(int)[:, None], (columns + 0.5).astype(int)])
+        return self._turn(self._pick_nearest(values))
 
     def sample_depth(self, depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return dense depth [H_i, W_i] of the recorded image at the centre of each network pixel [H, W].
@@ -127,15 +155,24 @@ class ImagePlan:
         with np.errstate(invalid="ignore", divide="ignore"):
             one_surface = corners.max(axis=0) <= ONE_SURFACE_RATIO * corners.min(axis=0)  # False beside NaN
             interpolated = 1.0 / (weights / corners).sum(axis=0)
-        return np.where(one_surface, interpolated, self.sample_nearest(depth_m)).astype(np.float32)
+        sampled_m = np.where(one_surface, interpolated, self._pick_nearest(depth_m)).astype(np.float32)
+        return self._turn(sampled_m)
+
+    def _pick_nearest(self, values: NDArray[Scalar]) -> NDArray[Scalar]:
+        rows, columns = self._source_positions()
+        return np.asarray(values[(rows + 0.5).astype(int)[:, None], (columns + 0.5).astype(int)])
 
     def _source_positions(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the rows [H] and columns [W] of the recorded image that lie under the network pixels' centres."""
+        """Return the recorded image's rows [H] and columns [W] under the network pixels' centres, before any flip."""
         camera = self.camera
         scale_y, scale_x = camera.height_px / self.resized_height_px, camera.width_px / self.resized_width_px
         rows = (np.arange(self.spec.height_px) + self.top_px + 0.5) * scale_y - 0.5
         columns = (np.arange(self.spec.width_px) + self.left_px + 0.5) * scale_x - 0.5
         return rows.clip(0, camera.height_px - 1), columns.clip(0, camera.width_px - 1)
+
+    def _turn(self, values: NDArray[Scalar]) -> NDArray[Scalar]:
+        """The last step, so that a mirrored plan gives to the bit the flipped values of its twin."""
+        return np.ascontiguousarray(values[:, ::-1]) if self.mirrored else values
 
     def _crop(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return image[self.top_px : self.top_px + self.spec.height_px, self.left_px : self.left_px + self.spec.width_px]
@@ -152,7 +189,7 @@ class ImagePlan:
 class ImagePlans:
     """The plans of a whole rig: made once, used for every frame."""
 
-    rig: Rig
+    rig: Rig  # as recorded
     spec: InputSpec
     plans: tuple[ImagePlan, ...]
 
@@ -195,102 +232,17 @@ class ImagePlans:
         return prepared
 
 
-def plan_images(rig: Rig, spec: InputSpec) -> ImagePlans:
-    """Return how every camera of `rig` is brought to the network's input size."""
-    return ImagePlans(rig, spec, tuple(plan_image(camera, spec) for camera in rig.cameras))
+def plan_images(rig: Rig, spec: InputSpec, framing: Framing = Framing()) -> ImagePlans:
+    """Return how every camera of `rig` is brought to the network's input size, all framed alike."""
+    return ImagePlans(rig, spec, tuple(plan_image(camera, spec, framing) for camera in rig.cameras))
 
 
-def plan_image(camera: Camera, spec: InputSpec) -> ImagePlan:
+def plan_image(camera: Camera, spec: InputSpec, framing: Framing = Framing()) -> ImagePlan:
     """Return the cover-and-crop plan of one camera."""
-    scale = max(spec.height_px / camera.height_px, spec.width_px / camera.width_px)
+    scale = max(spec.height_px / camera.height_px, spec.width_px / camera.width_px) * framing.zoom
     height_px = max(spec.height_px, round(camera.height_px * scale))
     width_px = max(spec.width_px, round(camera.width_px * scale))
-    return ImagePlan(camera, spec, height_px, width_px, height_px - spec.height_px, (width_px - spec.width_px) // 2)
-
-
-def read_encoded(path: Path) -> EncodedImage:
-    """Return the bytes of an image file, not decoded yet.
-
-    Raises:
-        DataError: the file is missing or cannot be read.
-    """
-    try:
-        return EncodedImage(path.read_bytes(), str(path))
-    except OSError as error:
-        raise DataError(f"{path}: the image cannot be read: {error.strerror}") from error
-
-
-def decode_image(image: Image, camera: Camera, min_height_px: int, min_width_px: int) -> NDArray[np.uint8]:
-    """Return RGB [h, w, 3] of at least the asked size.
-
-    A JPEG is decoded at 1/2, 1/4 or 1/8 where the factor divides its size and leaves at least twice the asked size, so
-    that the area resize still decides what the network sees: a camera's live array and its JPEG look the same.
-
-    Raises:
-        DataError: not a JPEG or PNG, damaged or truncated, or not of the camera's recorded size.
-    """
-    if isinstance(image, np.ndarray):
-        check_image(image, camera.height_px, camera.width_px, camera.name)
-        return image
-    if image.data.startswith(_JPEG_MAGIC):
-        return _decode_jpeg(image, camera, min_height_px, min_width_px)
-    if image.data.startswith(_PNG_MAGIC):
-        return _decode_png(image, camera)
-    raise DataError(f"{image.source}: neither JPEG nor PNG (starts with {image.data[:4].hex()})")
-
-
-def encode_jpeg(image: NDArray[np.uint8], quality: int = 92) -> bytes:
-    """Return RGB [H, W, 3] as JPEG bytes, 4:2:0; the same pixels give the same bytes."""
-    return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality=quality, colorspace="RGB"))
-
-
-def _decode_jpeg(image: EncodedImage, camera: Camera, min_height_px: int, min_width_px: int) -> NDArray[np.uint8]:
-    try:
-        height_px, width_px, _, _ = simplejpeg.decode_jpeg_header(image.data)
-        _check_size(image.source, camera, height_px, width_px)
-        factor = next((f for f in _DCT_FACTORS if _exact(f, height_px, width_px, min_height_px, min_width_px)), 1)
-        decoded = simplejpeg.decode_jpeg(
-            image.data, colorspace="RGB", min_height=height_px // factor, min_width=width_px // factor, min_factor=1
-        )
-    except ValueError as error:
-        raise DataError(f"{image.source}: damaged or truncated JPEG: {error}; copy the file again") from error
-    if decoded.shape[:2] != (height_px // factor, width_px // factor):
-        raise DataError(
-            f"{image.source}: decoded to {decoded.shape[:2]}, expected {(height_px // factor, width_px // factor)}"
-        )
-    return np.asarray(decoded, dtype=np.uint8)
-
-
-def _exact(factor: int, height_px: int, width_px: int, min_height_px: int, min_width_px: int) -> bool:
-    """A reduced decode keeps the corners only where the factor divides the size, the content only well above it."""
-    divides = height_px % factor == 0 and width_px % factor == 0
-    return divides and height_px // factor >= 2 * min_height_px and width_px // factor >= 2 * min_width_px
-
-
-def _decode_png(image: EncodedImage, camera: Camera) -> NDArray[np.uint8]:
-    # The size stands in the header: a bomb is refused before it unfolds.
-    width_px, height_px = (int.from_bytes(image.data[at : at + 4], "big") for at in (16, 20))
-    _check_size(image.source, camera, height_px, width_px)
-    # Calibration knows the sensor's rows, not the way somebody wants the picture turned.
-    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-    decoded = cv2.imdecode(np.frombuffer(image.data, np.uint8), flags)
-    if decoded is None:
-        raise DataError(f"{image.source}: damaged or truncated PNG; copy the file again")
-    return np.asarray(decoded, dtype=np.uint8)
-
-
-def _check_size(source: str, camera: Camera, height_px: int, width_px: int) -> None:
-    if (height_px, width_px) != (camera.height_px, camera.width_px):
-        raise DataError(
-            f"{source}: {width_px}x{height_px} pixels, but {camera.name} is calibrated for "
-            f"{camera.width_px}x{camera.height_px}"
-        )
-
-
-def _resize(image: NDArray[np.uint8], height_px: int, width_px: int) -> NDArray[np.uint8]:
-    if image.shape[:2] == (height_px, width_px):
-        return image
-    shrinks = image.shape[0] >= height_px and image.shape[1] >= width_px
-    # AREA averages every source pixel; bilinear would alias fine texture when shrinking.
-    kernel = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, (width_px, height_px), interpolation=kernel), dtype=np.uint8)
+    left_share, top_share = framing.shift
+    top_px = int((height_px - spec.height_px) * top_share)
+    left_px = int((width_px - spec.width_px) * left_share)
+    return ImagePlan(camera, spec, height_px, width_px, top_px, left_px, framing.mirrored)
