@@ -1,0 +1,178 @@
+"""One evaluation spread over processes: which batches are mine, and how the results come together without torch.
+
+`torchrun` tells every process its rank by environment variables; nothing else of it is needed. A batch (the images
+whose pixels a protocol pools) is never split: rank r takes batches r, r + world, r + 2 world. Every rank leaves one
+file; rank 0 waits for all of them and puts the batches back in order, so the result is that of one process, record for
+record.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from surround_depth.data.paths import read_json
+from surround_depth.errors import ConfigError, DataError
+from surround_depth.files import write_atomic
+from surround_depth.metrics.records import Record
+
+DEFAULT_TIMEOUT_S = 3600.0
+_POLL_S = 0.1
+
+
+@dataclass(frozen=True)
+class Worker:
+    """This process among those of one launch.
+
+    Raises:
+        ConfigError: the rank is not below the number of processes.
+    """
+
+    rank: int = 0
+    world: int = 1
+    launch: str = ""
+    """The same for all processes of one launch, another for the next: files of an earlier launch are not ours."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rank < self.world:
+            raise ConfigError(f"RANK {self.rank} of WORLD_SIZE {self.world}: expected 0 <= RANK < WORLD_SIZE")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Return what `torchrun` says of this process; one process alone where it says nothing.
+
+        Raises:
+            ConfigError: RANK or WORLD_SIZE is not a number, or only one of them is there.
+        """
+        rank, world = environment.get("RANK"), environment.get("WORLD_SIZE")
+        if rank is None and world is None:
+            return cls()
+        if rank is None or world is None or not (rank.isdecimal() and world.isdecimal()):
+            raise ConfigError(f"RANK is {rank!r}, WORLD_SIZE {world!r}: torchrun sets both; set both or none")
+        names = ("TORCHELASTIC_RUN_ID", "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RESTART_COUNT")
+        launch = [environment.get(name, "") for name in names]
+        if environment.get("LOCAL_WORLD_SIZE") == world:
+            # On one machine all ranks have one parent; torchrun's own id is "none" unless somebody gives one.
+            launch.append(str(os.getppid()))
+        return cls(int(rank), int(world), "/".join(launch))
+
+    def share(self, n_batches: int) -> range:
+        """Return the batches of this process."""
+        return range(self.rank, n_batches, self.world)
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """What came out of one batch."""
+
+    batch: int
+    records: tuple[Record, ...]
+    skipped: tuple[str, ...] = ()
+    """Samples that could not be read, one line each."""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """What went in -> SHA-256 of it, for example of the truth."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        records = [record.as_dict() for record in self.records]
+        return {"batch": self.batch, "records": records, "skipped": self.skipped, "digests": dict(self.digests)}
+
+    @classmethod
+    def from_dict(cls, tree: Any) -> Self:
+        """Return the result that `as_dict` wrote.
+
+        Raises:
+            DataError: it is something else.
+        """
+        try:
+            records = tuple(Record.from_dict(record) for record in tree["records"])
+            return cls(int(tree["batch"]), records, tuple(map(str, tree["skipped"])), dict(tree["digests"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"not the result of a batch ({error}): {str(tree)[:80]}") from error
+
+
+def fingerprint(**facts: object) -> str:
+    """Return the SHA-256 of everything that a result depends on: shards of another run never have it."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class ShardFolder:
+    """Where the processes of one run leave their shares: `OUT/shards-<fingerprint>/rank-000-of-004.json`."""
+
+    out: Path
+    run: str
+    """The run's `fingerprint`."""
+    worker: Worker
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self.out / f"shards-{fingerprint(run=self.run, launch=self.worker.launch)[:16]}"
+
+    @contextmanager
+    def reporting_failure(self) -> Iterator[None]:
+        """Leave a mark when the body raises, so that rank 0 does not wait for this process."""
+        for stale in (self._share(self.worker.rank), self._failure(self.worker.rank)):
+            stale.unlink(missing_ok=True)
+        try:
+            yield
+        except BaseException as error:
+            write_atomic(self._failure(self.worker.rank), (str(error) or type(error).__name__).encode())
+            raise
+
+    def write(self, results: Sequence[BatchResult]) -> None:
+        """Leave the share of this process."""
+        share = {"run": self.run, "results": [result.as_dict() for result in results]}
+        write_atomic(self._share(self.worker.rank), json.dumps(share).encode())
+
+    def gather(self, n_batches: int, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> list[BatchResult]:
+        """Wait for the shares of all processes, return their batches in order, and remove the folder.
+
+        Raises:
+            DataError: a process failed, did not finish within `timeout_s`, or left something else than its share.
+        """
+        missing, until = list(range(self.worker.world)), time.monotonic() + timeout_s
+        while missing := [rank for rank in missing if not self._share(rank).exists()]:
+            self._require_no_failure()
+            if time.monotonic() > until:
+                raise DataError(
+                    f"{self.path}: after {timeout_s:g} s there is nothing from rank {_listed(missing)} of "
+                    f"{self.worker.world}; look at what they printed, and start again"
+                )
+            time.sleep(_POLL_S)
+        results = sorted((r for rank in range(self.worker.world) for r in self._read(rank)), key=lambda r: r.batch)
+        if [result.batch for result in results] != list(range(n_batches)):
+            raise DataError(f"{self.path}: {len(results)} results do not make {n_batches} batches; start again")
+        shutil.rmtree(self.path, ignore_errors=True)
+        return results
+
+    def _read(self, rank: int) -> list[BatchResult]:
+        path = self._share(rank)
+        share = read_json(path)
+        if not isinstance(share, dict) or share.get("run") != self.run or not isinstance(share.get("results"), list):
+            raise DataError(f"{path} is of another run; remove {self.path} and start again")
+        return [BatchResult.from_dict(tree) for tree in share["results"]]
+
+    def _require_no_failure(self) -> None:
+        for rank in range(self.worker.world):
+            if self._failure(rank).exists():
+                raise DataError(f"rank {rank} of {self.worker.world} failed: {self._failure(rank).read_text()}")
+
+    def _share(self, rank: int) -> Path:
+        return self.path / f"rank-{rank:03d}-of-{self.worker.world:03d}.json"
+
+    def _failure(self, rank: int) -> Path:
+        return self.path / f"rank-{rank:03d}-of-{self.worker.world:03d}.failed"
+
+
+def _listed(ranks: Sequence[int]) -> str:
+    return ", ".join(map(str, ranks))

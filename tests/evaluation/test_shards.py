@@ -1,0 +1,113 @@
+"""Shares of a run: every batch once, in order again afterwards; failures and files of other runs are never merged."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from surround_depth.errors import ConfigError, DataError
+from surround_depth.evaluation.shards import BatchResult, ShardFolder, Worker, fingerprint
+from surround_depth.metrics.records import Record
+
+RUN = fingerprint(protocol="sd", data="a")
+
+
+def result(batch: int) -> BatchResult:
+    record = Record("scene", f"frame {batch}", batch, "F", "metric", {"abs_rel": 1 / 3 + batch, "rmse": math.nan}, 7)
+    return BatchResult(batch, (record,), (f"sample {batch} is damaged",), {"truth": f"{batch:064x}"})
+
+
+def folders(out: Path, world: int) -> list[ShardFolder]:
+    return [ShardFolder(out, RUN, Worker(rank, world, "launch 1")) for rank in range(world)]
+
+
+def write_all(shards: list[ShardFolder], n_batches: int) -> None:
+    for shard in shards:
+        shard.write([result(batch) for batch in shard.worker.share(n_batches)])
+
+
+@pytest.mark.parametrize("world", [1, 2, 3, 7])
+def test_together_they_are_one_run(tmp_path: Path, world: int) -> None:
+    shards = folders(tmp_path, world)
+    write_all(shards, 5)
+    gathered = shards[0].gather(5, timeout_s=0.0)
+    # NaN is not equal to itself; repr tells every digit of every number
+    assert repr(gathered) == repr([result(batch) for batch in range(5)])
+    assert not any(tmp_path.iterdir())
+
+
+def test_rank_0_waits(tmp_path: Path) -> None:
+    shards = folders(tmp_path, 2)
+    write_all(shards[:1], 4)
+    late = threading.Thread(target=lambda: (time.sleep(0.3), write_all(shards[1:], 4)))
+    late.start()
+    assert len(shards[0].gather(4, timeout_s=30.0)) == 4
+    late.join()
+
+
+def test_missing_ranks_are_named(tmp_path: Path) -> None:
+    shards = folders(tmp_path, 4)
+    write_all([shards[0], shards[2]], 8)
+    with pytest.raises(DataError, match="nothing from rank 1, 3 of 4"):
+        shards[0].gather(8, timeout_s=0.0)
+
+
+def test_a_failed_rank_is_not_waited_for(tmp_path: Path) -> None:
+    shards = folders(tmp_path, 2)
+    with pytest.raises(ZeroDivisionError), shards[1].reporting_failure():
+        raise ZeroDivisionError("scene-0003 is damaged")
+    with pytest.raises(DataError, match="rank 1 of 2 failed: scene-0003 is damaged"):
+        shards[0].gather(2, timeout_s=1e6)
+    with shards[1].reporting_failure():  # started again, it takes its mark back
+        write_all(shards, 2)
+    assert len(shards[0].gather(2, timeout_s=0.0)) == 2
+
+
+@pytest.mark.parametrize("other", [{"run": fingerprint(protocol="vf", data="a")}, {"worker": Worker(1, 2, "launch 2")}])
+def test_another_run_is_not_seen(tmp_path: Path, other: dict[str, object]) -> None:
+    mine, theirs = folders(tmp_path, 2)
+    write_all([mine, replace(theirs, **other)], 2)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="nothing from rank 1"):
+        mine.gather(2, timeout_s=0.0)
+
+
+def test_a_forged_share_is_refused(tmp_path: Path) -> None:
+    mine, theirs = folders(tmp_path, 2)
+    write_all([mine, theirs], 2)
+    path = next(tmp_path.rglob("rank-001-of-002.json"))
+    whole = json.loads(path.read_text())
+    for content, complaint in (
+        (json.dumps(whole | {"run": "0"}), "another run"),
+        (json.dumps(whole | {"results": [{}]}), "not the result of a batch"),
+        (json.dumps(whole | {"results": []}), "1 results do not make 2 batches"),
+        (json.dumps(whole)[:-5], "not valid JSON"),
+        ("[]", "another run"),
+    ):
+        path.write_text(content)
+        with pytest.raises(DataError, match=complaint):
+            mine.gather(2, timeout_s=0.0)
+
+
+def test_the_environment_of_torchrun() -> None:
+    assert Worker.from_environment({}) == Worker(0, 1)
+    torchrun = {"RANK": "1", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "none"}
+    worker = Worker.from_environment(torchrun)
+    assert (worker.rank, worker.world) == (1, 4)
+    assert list(worker.share(10)) == [1, 5, 9]
+    assert Worker.from_environment(torchrun | {"MASTER_PORT": "1"}).launch != worker.launch
+    assert Worker.from_environment(torchrun | {"LOCAL_WORLD_SIZE": "4"}).launch != worker.launch
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{"RANK": "0"}, {"WORLD_SIZE": "2"}, {"RANK": "2", "WORLD_SIZE": "2"}, {"RANK": "-1", "WORLD_SIZE": "2"}],
+)
+def test_half_an_environment_is_refused(environment: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="RANK"):
+        Worker.from_environment(environment)
