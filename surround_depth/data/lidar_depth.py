@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
+from surround_depth.data.lidar_raster import ProjectedPoints, project_points, rasterise
 from surround_depth.data.sample import Sample
 from surround_depth.errors import DataError
 from surround_depth.frame import PointCloud
-from surround_depth.geometry import Array, invert_rigid, project, transform
+from surround_depth.geometry import Array, invert_rigid
+from surround_depth.metrics.protocols import STRICT
 from surround_depth.rig import Camera, Rig
 
-MIN_DEPTH_M = 0.5
-
-
-class LidarProjection(NamedTuple):
-    """The points of a cloud that fall into an image."""
-
-    uv_px: Array  # [P', 2] not rounded
-    depth_m: Array  # [P'] z along the optical axis
-    point_index: NDArray[np.int64]  # [P'] place in the cloud
+# Pixel (0, 0) spans [-0.5, 0.5) and the nearest point wins: the rule of our own evaluation, of training and pictures.
+_NEAREST = STRICT.nuscenes.rasteriser
+MIN_DEPTH_M = _NEAREST.min_depth_m
 
 
 def T_cam_lidar_ego(cloud: PointCloud, T_world_ego: Array | None, camera: Camera) -> Array:
@@ -39,16 +33,18 @@ def T_cam_lidar_ego(cloud: PointCloud, T_world_ego: Array | None, camera: Camera
 
 def project_lidar(
     cloud: PointCloud, T_world_ego: Array | None, camera: Camera, min_depth_m: float = MIN_DEPTH_M
-) -> LidarProjection:
+) -> ProjectedPoints:
     """Return the points with z > `min_depth_m` whose unrounded pixel has 0 <= u < W and 0 <= v < H.
 
     Args:
         cloud: a sweep in the ego frame at its own stamp.
         T_world_ego: ego pose [4, 4] at the camera's stamp, e.g. `frame.T_world_ego[i]`; None where poses are unknown.
     """
-    projection = _project(cloud, T_world_ego, camera, min_depth_m)
-    u, v = projection.uv_px.T
-    return _keep(projection, (u >= 0) & (u < camera.width_px) & (v >= 0) & (v < camera.height_px))
+    T_cam_points = T_cam_lidar_ego(cloud, T_world_ego, camera)
+    points = project_points(cloud.points_m, T_cam_points, camera.K, camera.lens, min_depth_m=min_depth_m)
+    u, v = points.uv_px.T
+    inside = (u >= 0) & (u < camera.width_px) & (v >= 0) & (v < camera.height_px)
+    return ProjectedPoints(points.uv_px[inside], points.depth_m[inside], points.point_index[inside])
 
 
 def lidar_depth_maps(sample: Sample, rig: Rig) -> NDArray[np.float32]:
@@ -73,24 +69,6 @@ def lidar_depth_maps(sample: Sample, rig: Rig) -> NDArray[np.float32]:
 
 def lidar_depth_map(cloud: PointCloud, T_world_ego: Array | None, camera: Camera) -> NDArray[np.float32]:
     """Return sparse z-depth [H, W] of one camera; NaN = no return, the nearest point wins."""
-    projection = _project(cloud, T_world_ego, camera, MIN_DEPTH_M)
-    # Pixel (0, 0) spans [-0.5, 0.5).
-    column, row = np.floor(projection.uv_px + 0.5).T
-    inside = (column >= 0) & (column < camera.width_px) & (row >= 0) & (row < camera.height_px)
-    pixel = row[inside].astype(np.int64) * camera.width_px + column[inside].astype(np.int64)
-    depth_m = np.full(camera.height_px * camera.width_px, np.inf, dtype=np.float32)
-    np.minimum.at(depth_m, pixel, projection.depth_m[inside].astype(np.float32))
-    depth_m[np.isinf(depth_m)] = np.nan
-    return depth_m.reshape(camera.height_px, camera.width_px)
-
-
-def _project(cloud: PointCloud, T_world_ego: Array | None, camera: Camera, min_depth_m: float) -> LidarProjection:
-    points_cam_m = transform(T_cam_lidar_ego(cloud, T_world_ego, camera), cloud.points_m.astype(np.float64))
-    index = np.flatnonzero(points_cam_m[:, 2] > min_depth_m)
-    points_cam_m = points_cam_m[index]
-    projection = LidarProjection(project(points_cam_m, camera.K, camera.lens), points_cam_m[:, 2], index)
-    return _keep(projection, np.isfinite(projection.uv_px[:, 0]) & np.isfinite(projection.uv_px[:, 1]))
-
-
-def _keep(projection: LidarProjection, keep: NDArray[np.bool_]) -> LidarProjection:
-    return LidarProjection(projection.uv_px[keep], projection.depth_m[keep], projection.point_index[keep])
+    T_cam_points = T_cam_lidar_ego(cloud, T_world_ego, camera)
+    size_px = camera.height_px, camera.width_px
+    return rasterise(cloud.points_m, T_cam_points, camera.K, camera.lens, *size_px, _NEAREST)
