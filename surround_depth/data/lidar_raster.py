@@ -46,7 +46,7 @@ class SparseDepth(NamedTuple):
 
     def where(self, keep: NDArray[np.bool_]) -> SparseDepth:
         """Return only the pixels [n] marked True."""
-        return SparseDepth(*(values[keep] for values in self))
+        return SparseDepth(self.row[keep], self.column[keep], self.depth_m[keep], self.point_index[keep])
 
 
 def project_points(

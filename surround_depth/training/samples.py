@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surround_depth.data.lidar_depth import lidar_depth_maps
+from surround_depth.data.lidar_occlusion import without_occluded
 from surround_depth.data.network_truth import TruthKind, truth_depth_m, truth_kinds, truth_sky
 from surround_depth.data.sample import Sample, SampleSequence
 from surround_depth.imaging import ImagePlans, InputSpec, plan_images
 from surround_depth.rig import Rig
 from surround_depth.teachers.teacher import Teacher, TeacherInput
-from surround_depth.training.occlusion import without_occluded
 
 
 @dataclass(frozen=True)

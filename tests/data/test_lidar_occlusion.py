@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from surround_depth.data.lidar_occlusion import visible, without_occluded
+from surround_depth.data.lidar_raster import SparseDepth
 from surround_depth.geometry import Lens, ray_grid
 from surround_depth.rig import Camera, Rig
-from surround_depth.training.occlusion import without_occluded
 
 H, W, FOCAL_PX = 96, 160, 200.0
 K = np.array([[FOCAL_PX, 0, 79.5], [0, FOCAL_PX, 47.5], [0, 0, 1]])
@@ -36,3 +37,13 @@ def test_open_road_is_kept() -> None:
 
 def test_nothing_in_nothing_out() -> None:
     assert np.isnan(without_occluded(np.full((1, H, W), np.nan, np.float32), RIG)).all()
+
+
+def test_the_sparse_form_keeps_the_same_pixels() -> None:
+    rng = np.random.default_rng(4)
+    lidar_m = np.where(rng.random((1, H, W)) < 0.05, rng.uniform(2, 60, (1, H, W)), np.nan).astype(np.float32)
+    row, column = np.nonzero(np.isfinite(lidar_m[0]))
+    depth = SparseDepth(row, column, lidar_m[0, row, column], np.arange(len(row)))
+    kept_m = visible(depth, RIG.cameras[0]).dense(H, W)
+    np.testing.assert_array_equal(kept_m, without_occluded(lidar_m, RIG)[0])
+    assert 0.1 < np.isfinite(kept_m).sum() / len(row) < 0.9
