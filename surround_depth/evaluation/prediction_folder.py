@@ -27,7 +27,7 @@ from pydantic import Field, ValidationError
 
 from surround_depth.config import StrictModel
 from surround_depth.data.paths import path_inside, read_json, read_npz, require_root
-from surround_depth.errors import DataError
+from surround_depth.errors import DataError, SurroundDepthError
 from surround_depth.evaluation.prediction import Prediction
 from surround_depth.files import write_atomic
 from surround_depth.frame import SurroundFrame
@@ -42,6 +42,10 @@ _INFINITELY_FAR_M = 1e6
 
 Grid = NDArray[np.float32]
 WhenMissing = Literal["raise", "no_answer"]
+
+
+class PredictionError(SurroundDepthError):
+    """A method's folder lacks an answer or holds a damaged one: not damage of the data, so never skipped as such."""
 
 
 class PredictionNote(StrictModel):
@@ -63,8 +67,9 @@ class PredictionFolder:
     `digests` and `missing` grow with every frame that is asked for.
 
     Raises:
-        DataError: no such folder, or its note holds an unknown key or a wrong value. When asked for a frame: a file
-            is missing (unless `when_missing` is "no_answer"), damaged, of another type or shape than described above.
+        DataError: no such folder, or its note holds an unknown key or a wrong value.
+        PredictionError: when asked for a frame: a file is missing (unless `when_missing` is "no_answer"), damaged, or
+            of another type or shape than described above.
     """
 
     root: Path
@@ -82,7 +87,10 @@ class PredictionFolder:
     def __call__(self, frame: SurroundFrame) -> Prediction:
         """Return what the folder answers for `frame`."""
         digest = hashlib.sha256()
-        answers = [self._read(frame.frame_id, camera, digest) for camera in frame.rig.cameras]
+        try:
+            answers = [self._read(frame.frame_id, camera, digest) for camera in frame.rig.cameras]
+        except DataError as error:
+            raise PredictionError(str(error)) from error
         self.digests[frame.frame_id] = digest.hexdigest()
         confidences = tuple(answer.confidence for answer in answers if answer.confidence is not None)
         return Prediction(

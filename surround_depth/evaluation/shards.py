@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any, Self
 
 from surround_depth.data.paths import read_json
 from surround_depth.errors import ConfigError, DataError
+from surround_depth.evaluation.protocol_run import BatchResult
 from surround_depth.files import write_atomic
 from surround_depth.metrics.records import Record
 
@@ -70,33 +71,44 @@ class Worker:
 
 
 @dataclass(frozen=True)
-class BatchResult:
-    """What came out of one batch."""
+class Share:
+    """What one process, or all of them together, made of its batches."""
 
-    batch: int
-    records: tuple[Record, ...]
-    skipped: tuple[str, ...] = ()
-    """Samples that could not be read, one line each."""
-    digests: Mapping[str, str] = field(default_factory=dict)
-    """What went in -> SHA-256 of it, for example of the truth."""
+    results: Mapping[int, BatchResult]
+    """Number of the batch -> what came of it, in ascending order."""
+    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What else is to be told, for example "missing predictions"; a line each."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        records = [record.as_dict() for record in self.records]
-        return {"batch": self.batch, "records": records, "skipped": self.skipped, "digests": dict(self.digests)}
+        return {
+            "results": [{"batch": batch, **_tree_of(result)} for batch, result in self.results.items()],
+            "notes": {name: list(lines) for name, lines in self.notes.items()},
+        }
 
     @classmethod
     def from_dict(cls, tree: Any) -> Self:
-        """Return the result that `as_dict` wrote.
+        """Return the share that `as_dict` wrote.
 
         Raises:
             DataError: it is something else.
         """
         try:
-            records = tuple(Record.from_dict(record) for record in tree["records"])
-            return cls(int(tree["batch"]), records, tuple(map(str, tree["skipped"])), dict(tree["digests"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"not the result of a batch ({error}): {str(tree)[:80]}") from error
+            results = {int(item["batch"]): _result_of(item) for item in tree["results"]}
+            return cls(results, {str(name): tuple(map(str, lines)) for name, lines in tree["notes"].items()})
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DataError(f"not a share of an evaluation ({error}): {str(tree)[:80]}") from error
+
+
+def joined(shares: Iterable[Share]) -> Share:
+    """Return all shares as one, batches in order, lines sorted."""
+    shares = list(shares)
+    results = {batch: result for share in shares for batch, result in share.results.items()}
+    notes = {
+        name: tuple(sorted({line for share in shares for line in share.notes.get(name, ())}))
+        for name in sorted({name for share in shares for name in share.notes})
+    }
+    return Share({batch: results[batch] for batch in sorted(results)}, notes)
 
 
 def fingerprint(**facts: object) -> str:
@@ -129,13 +141,13 @@ class ShardFolder:
             write_atomic(self._failure(self.worker.rank), (str(error) or type(error).__name__).encode())
             raise
 
-    def write(self, results: Sequence[BatchResult]) -> None:
+    def write(self, share: Share) -> None:
         """Leave the share of this process."""
-        share = {"run": self.run, "results": [result.as_dict() for result in results]}
-        write_atomic(self._share(self.worker.rank), json.dumps(share).encode())
+        tree = {"run": self.run, **share.as_dict()}
+        write_atomic(self._share(self.worker.rank), json.dumps(tree).encode())
 
-    def gather(self, n_batches: int, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> list[BatchResult]:
-        """Wait for the shares of all processes, return their batches in order, and remove the folder.
+    def gather(self, n_batches: int, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Share:
+        """Wait for the shares of all processes, return them as one, and remove the folder.
 
         Raises:
             DataError: a process failed, did not finish within `timeout_s`, or left something else than its share.
@@ -149,18 +161,18 @@ class ShardFolder:
                     f"{self.worker.world}; look at what they printed, and start again"
                 )
             time.sleep(_POLL_S)
-        results = sorted((r for rank in range(self.worker.world) for r in self._read(rank)), key=lambda r: r.batch)
-        if [result.batch for result in results] != list(range(n_batches)):
-            raise DataError(f"{self.path}: {len(results)} results do not make {n_batches} batches; start again")
+        whole = joined(self._read(rank) for rank in range(self.worker.world))
+        if list(whole.results) != list(range(n_batches)):
+            raise DataError(f"{self.path}: {len(whole.results)} results do not make {n_batches} batches; start again")
         shutil.rmtree(self.path, ignore_errors=True)
-        return results
+        return whole
 
-    def _read(self, rank: int) -> list[BatchResult]:
+    def _read(self, rank: int) -> Share:
         path = self._share(rank)
-        share = read_json(path)
-        if not isinstance(share, dict) or share.get("run") != self.run or not isinstance(share.get("results"), list):
+        tree = read_json(path)
+        if not isinstance(tree, dict) or tree.get("run") != self.run:
             raise DataError(f"{path} is of another run; remove {self.path} and start again")
-        return [BatchResult.from_dict(tree) for tree in share["results"]]
+        return Share.from_dict(tree)
 
     def _require_no_failure(self) -> None:
         for rank in range(self.worker.world):
@@ -172,6 +184,19 @@ class ShardFolder:
 
     def _failure(self, rank: int) -> Path:
         return self.path / f"rank-{rank:03d}-of-{self.worker.world:03d}.failed"
+
+
+def _tree_of(result: BatchResult) -> dict[str, Any]:
+    return {
+        "records": [record.as_dict() for record in result.records],
+        "truth_sha256": result.truth_sha256,
+        "damage": list(result.damage),
+    }
+
+
+def _result_of(tree: Mapping[str, Any]) -> BatchResult:
+    records = [Record.from_dict(record) for record in tree["records"]]
+    return BatchResult(records, str(tree["truth_sha256"]), tuple(map(str, tree["damage"])))
 
 
 def _listed(ranks: Sequence[int]) -> str:

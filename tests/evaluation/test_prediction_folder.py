@@ -14,7 +14,13 @@ from PIL import Image
 
 from surround_depth.errors import DataError
 from surround_depth.evaluation.prediction import Prediction
-from surround_depth.evaluation.prediction_folder import PredictionFolder, PredictionNote, write_note, write_prediction
+from surround_depth.evaluation.prediction_folder import (
+    PredictionError,
+    PredictionFolder,
+    PredictionNote,
+    write_note,
+    write_prediction,
+)
 from surround_depth.frame import SurroundFrame
 from surround_depth.window import ImageWindow
 
@@ -91,7 +97,7 @@ def test_the_digest_is_of_the_files(frame: SurroundFrame, tmp_path: Path) -> Non
 
 def test_a_missing_file_is_named_or_counted(frame: SurroundFrame, tmp_path: Path) -> None:
     (folder(tmp_path) / "box-drive/0/F.npy").unlink()
-    with pytest.raises(DataError, match=r"box-drive/0/F\.npz does not exist"):
+    with pytest.raises(PredictionError, match=r"box-drive/0/F\.npz does not exist"):
         PredictionFolder(tmp_path)(frame)
     source = PredictionFolder(tmp_path, when_missing="no_answer")
     prediction = source(frame)
@@ -111,7 +117,7 @@ def test_a_missing_file_is_named_or_counted(frame: SurroundFrame, tmp_path: Path
 )
 def test_wrong_arrays(frame: SurroundFrame, tmp_path: Path, array: np.ndarray, complaint: str) -> None:
     np.save(folder(tmp_path) / "box-drive/0/F.npy", array, allow_pickle=True)
-    with pytest.raises(DataError, match=complaint):
+    with pytest.raises(PredictionError, match=complaint):
         PredictionFolder(tmp_path)(frame)
 
 
@@ -127,12 +133,12 @@ def test_wrong_arrays(frame: SurroundFrame, tmp_path: Path, array: np.ndarray, c
 )
 def test_wrong_npz(frame: SurroundFrame, tmp_path: Path, arrays: dict[str, np.ndarray], complaint: str) -> None:
     np.savez(folder(tmp_path) / "box-drive/0/B.npz", **arrays)  # type: ignore[arg-type]
-    with pytest.raises(DataError, match=complaint):
+    with pytest.raises(PredictionError, match=complaint):
         PredictionFolder(tmp_path)(frame)
 
 
 def test_damaged_files_are_named(frame: SurroundFrame, tmp_path: Path) -> None:
-    """Cut at many places, every file ends in a `DataError` that names it."""
+    """Cut at many places, every file ends in an error that names it."""
     root = folder(tmp_path)
     Image.fromarray(np.full((4, 5), 700, np.uint16)).save(root / "whole.png")
     for target, source in (("F.npy", root / "box-drive/0/F.npy"), ("F.png", root / "whole.png")):
@@ -140,7 +146,7 @@ def test_damaged_files_are_named(frame: SurroundFrame, tmp_path: Path) -> None:
         (root / "box-drive/0/F.npy").unlink()
         for length in range(0, len(content) - 12, 7):
             path.write_bytes(content[:length])
-            with pytest.raises(DataError, match=target):
+            with pytest.raises(PredictionError, match=target):
                 PredictionFolder(root)(frame)
         path.write_bytes(content)
         PredictionFolder(root)(frame)
@@ -149,13 +155,13 @@ def test_damaged_files_are_named(frame: SurroundFrame, tmp_path: Path) -> None:
 def test_eight_bit_png_is_refused(frame: SurroundFrame, tmp_path: Path) -> None:
     (folder(tmp_path) / "box-drive/0/F.npy").unlink()
     Image.fromarray(np.ones((2, 3), np.uint8)).save(tmp_path / "box-drive/0/F.png")
-    with pytest.raises(DataError, match=r"F\.png is uint8"):
+    with pytest.raises(PredictionError, match=r"F\.png is uint8"):
         PredictionFolder(tmp_path)(frame)
 
 
 def test_two_files_for_one_camera_are_refused(frame: SurroundFrame, tmp_path: Path) -> None:
     np.savez(folder(tmp_path) / "box-drive/0/F.npz", depth_m=DEPTH_M)
-    with pytest.raises(DataError, match=r"there as \.npz and \.npy"):
+    with pytest.raises(PredictionError, match=r"there as \.npz and \.npy"):
         PredictionFolder(tmp_path)(frame)
 
 
@@ -164,10 +170,10 @@ def test_nothing_outside_the_folder_is_read(frame: SurroundFrame, tmp_path: Path
     np.save(tmp_path / "secret.npy", DEPTH_M)
     (root / "box-drive/0/F.npy").unlink()
     os.symlink(tmp_path / "secret.npy", root / "box-drive/0/F.npy")
-    with pytest.raises(DataError, match="link out of"):
+    with pytest.raises(PredictionError, match="link out of"):
         PredictionFolder(root)(frame)
     climbing = replace(frame, frame_id="../inside/box-drive/0")
-    with pytest.raises(DataError, match="leaves the data root"):
+    with pytest.raises(PredictionError, match="leaves the data root"):
         PredictionFolder(root)(climbing)
     with pytest.raises(DataError, match="cannot be saved"):
         write_prediction(root, climbing, PredictionFolder(folder(tmp_path / "whole"))(frame))

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from surround_depth.errors import ConfigError, DataError
-from surround_depth.evaluation.shards import BatchResult, ShardFolder, Worker, fingerprint
+from surround_depth.evaluation.protocol_run import BatchResult
+from surround_depth.evaluation.shards import ShardFolder, Share, Worker, fingerprint
 from surround_depth.metrics.records import Record
 
 RUN = fingerprint(protocol="sd", data="a")
@@ -20,7 +21,7 @@ RUN = fingerprint(protocol="sd", data="a")
 
 def result(batch: int) -> BatchResult:
     record = Record("scene", f"frame {batch}", batch, "F", "metric", {"abs_rel": 1 / 3 + batch, "rmse": math.nan}, 7)
-    return BatchResult(batch, (record,), (f"sample {batch} is damaged",), {"truth": f"{batch:064x}"})
+    return BatchResult([record], f"{batch:064x}", (f"sample {batch} is damaged",))
 
 
 def folders(out: Path, world: int) -> list[ShardFolder]:
@@ -29,7 +30,8 @@ def folders(out: Path, world: int) -> list[ShardFolder]:
 
 def write_all(shards: list[ShardFolder], n_batches: int) -> None:
     for shard in shards:
-        shard.write([result(batch) for batch in shard.worker.share(n_batches)])
+        notes = {"missing": (f"of rank {shard.worker.rank}", "of both")}
+        shard.write(Share({batch: result(batch) for batch in shard.worker.share(n_batches)}, notes))
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 7])
@@ -38,7 +40,8 @@ def test_together_they_are_one_run(tmp_path: Path, world: int) -> None:
     write_all(shards, 5)
     gathered = shards[0].gather(5, timeout_s=0.0)
     # NaN is not equal to itself; repr tells every digit of every number
-    assert repr(gathered) == repr([result(batch) for batch in range(5)])
+    assert repr(gathered.results) == repr({batch: result(batch) for batch in range(5)})
+    assert gathered.notes == {"missing": ("of both", *(f"of rank {rank}" for rank in range(world)))}
     assert not any(tmp_path.iterdir())
 
 
@@ -47,7 +50,7 @@ def test_rank_0_waits(tmp_path: Path) -> None:
     write_all(shards[:1], 4)
     late = threading.Thread(target=lambda: (time.sleep(0.3), write_all(shards[1:], 4)))
     late.start()
-    assert len(shards[0].gather(4, timeout_s=30.0)) == 4
+    assert len(shards[0].gather(4, timeout_s=30.0).results) == 4
     late.join()
 
 
@@ -66,7 +69,7 @@ def test_a_failed_rank_is_not_waited_for(tmp_path: Path) -> None:
         shards[0].gather(2, timeout_s=1e6)
     with shards[1].reporting_failure():  # started again, it takes its mark back
         write_all(shards, 2)
-    assert len(shards[0].gather(2, timeout_s=0.0)) == 2
+    assert len(shards[0].gather(2, timeout_s=0.0).results) == 2
 
 
 @pytest.mark.parametrize("other", [{"run": fingerprint(protocol="vf", data="a")}, {"worker": Worker(1, 2, "launch 2")}])
@@ -84,7 +87,7 @@ def test_a_forged_share_is_refused(tmp_path: Path) -> None:
     whole = json.loads(path.read_text())
     for content, complaint in (
         (json.dumps(whole | {"run": "0"}), "another run"),
-        (json.dumps(whole | {"results": [{}]}), "not the result of a batch"),
+        (json.dumps(whole | {"results": [{}]}), "not a share of an evaluation"),
         (json.dumps(whole | {"results": []}), "1 results do not make 2 batches"),
         (json.dumps(whole)[:-5], "not valid JSON"),
         ("[]", "another run"),
