@@ -15,24 +15,27 @@ RIG = Rig("one", (Camera("FRONT", H, W, K, np.eye(4)),))
 
 
 def test_a_point_behind_its_neighbour_goes_and_the_neighbour_stays() -> None:
+    """Two rows are 0.01 rad: the line from 4 m to 30 m would pass the camera at 4 * 30 * 0.01 / 26 = 5 cm."""
     lidar_m = np.full((1, H, W), np.nan, np.float32)
-    lidar_m[0, 50, 40], lidar_m[0, 52, 42] = 4.0, 30.0  # on the car; seen over the car
+    lidar_m[0, 50, 40], lidar_m[0, 52, 41] = 4.0, 30.0  # on the car; seen over the car
     lidar_m[0, 50, 60] = 30.0  # beside the car, 20 columns (5.7 degrees) away
-    lidar_m[0, 52, 43] = 5.9  # less than half as far again: the same object
+    lidar_m[0, 49, 40] = 4.3  # 7 percent farther: the same object
     kept = without_occluded(lidar_m, RIG)
-    assert np.isnan(kept[0, 52, 42])
+    assert np.isnan(kept[0, 52, 41])
     assert (kept[0, 50, 40], kept[0, 50, 60]) == (4.0, 30.0)
-    assert kept[0, 52, 43] == np.float32(5.9)
-    assert lidar_m[0, 52, 42] == 30.0  # the given map is untouched
+    assert kept[0, 49, 40] == np.float32(4.3)
+    assert lidar_m[0, 52, 41] == 30.0  # the given map is untouched
 
 
-def test_open_road_is_kept() -> None:
+def test_open_road_and_a_wall_beside_the_car_are_kept() -> None:
+    """Neighbouring rows of road differ by a factor of 3 near the horizon; its plane passes 1.5 m below the camera."""
     rays = ray_grid(H, W, K, Lens())
-    down = np.maximum(rays[..., 1], 1e-9)
-    road_m = (1.5 / down * rays[..., 2]).astype(np.float32)
-    road_m[down < np.sin(np.radians(2.0))] = np.nan  # nearer the horizon than 2 degrees
-    kept = without_occluded(road_m[None], RIG)
-    assert np.isfinite(kept).sum() > 0.95 * np.isfinite(road_m).sum()
+    for axis, distance_m in ((1, 1.5), (0, 1.0)):
+        towards = rays[..., axis]
+        plane_m = np.full((H, W), np.nan, np.float32)
+        plane_m[towards > 0] = (distance_m * rays[..., 2] / towards)[towards > 0]
+        assert plane_m[np.isfinite(plane_m)].max() > 300.0
+        np.testing.assert_array_equal(without_occluded(plane_m[None], RIG)[0], plane_m)
 
 
 def test_nothing_in_nothing_out() -> None:
@@ -47,3 +50,21 @@ def test_the_sparse_form_keeps_the_same_pixels() -> None:
     kept_m = visible(depth, RIG.cameras[0]).dense(H, W)
     np.testing.assert_array_equal(kept_m, without_occluded(lidar_m, RIG)[0])
     assert 0.1 < np.isfinite(kept_m).sum() / len(row) < 0.9
+
+
+def test_it_equals_the_rule_written_out() -> None:
+    """Every pair of points, without windows of rows or early ends."""
+    rng = np.random.default_rng(5)
+    lidar_m = np.where(rng.random((1, H, W)) < 0.05, rng.uniform(2, 40, (1, H, W)), np.nan).astype(np.float32)
+    row, column = np.nonzero(np.isfinite(lidar_m[0]))
+    z = lidar_m[0, row, column].astype(np.float64)
+    points_m = np.stack([(column - 79.5) / FOCAL_PX * z, (row - 47.5) / FOCAL_PX * z, z], axis=1)
+    range_m = np.linalg.norm(points_m, axis=1)
+    hidden = np.zeros(len(row), bool)
+    for i in range(len(row)):
+        near = (abs(row - row[i]) <= 3) & (abs(column - column[i]) <= 1) & (1.1 * range_m < range_m[i])
+        across = np.linalg.norm(np.cross(points_m[near], points_m[i]), axis=1)
+        hidden[i] = (across < 0.8 * np.linalg.norm(points_m[near] - points_m[i], axis=1)).any()
+    kept_m = without_occluded(lidar_m, RIG)[0]
+    np.testing.assert_array_equal(np.isnan(kept_m[row, column]), hidden)
+    assert 0.1 < hidden.mean() < 0.9
