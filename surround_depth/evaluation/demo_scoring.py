@@ -11,7 +11,8 @@ from surround_depth.evaluation.baseline import per_pixel_mean_m, per_pixel_media
 from surround_depth.evaluation.demo_page import Picture
 from surround_depth.evaluation.demo_report import MEAN, MEDIAN, START, STUDENT
 from surround_depth.evaluation.pictures import draw_comparison
-from surround_depth.evaluation.predictors import EnginePredictor, Predictor, constant_predictor
+from surround_depth.evaluation.prediction import Predictor
+from surround_depth.evaluation.predictors import EnginePredictor, constant_predictor
 from surround_depth.evaluation.run import Scores, samples_of, score_predictors, true_depths
 from surround_depth.frame import PointCloud
 from surround_depth.fusion import fuse
@@ -34,8 +35,8 @@ def score_held_out(
     predictors: dict[str, Predictor] = {
         STUDENT: EnginePredictor(student),
         START: EnginePredictor(start),
-        MEAN: constant_predictor(per_pixel_mean_m(true_depths(samples_of(training), spec))),
-        MEDIAN: constant_predictor(per_pixel_median_m(true_depths(samples_of(training), spec))),
+        MEAN: constant_predictor(per_pixel_mean_m(true_depths(samples_of(training), spec)), spec),
+        MEDIAN: constant_predictor(per_pixel_median_m(true_depths(samples_of(training), spec)), spec),
     }
     return score_predictors(samples_of([held_out]), predictors, spec)
 

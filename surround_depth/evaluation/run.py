@@ -1,4 +1,7 @@
-"""Run predictors over drives and score them against every kind of truth the drives have."""
+"""Run predictors over drives and score them at network resolution, against every kind of truth the drives have.
+
+The quick rule of the demo, of playback and of training: what it says is what `protocol_run` says by protocol "network".
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,10 @@ from numpy.typing import NDArray
 from surround_depth.data.network_truth import TruthKind, truth_depth_m, truth_kinds
 from surround_depth.data.sample import Sample, SampleSequence
 from surround_depth.errors import DataError
-from surround_depth.evaluation.predictors import Predictor
-from surround_depth.imaging import ImagePlans, InputSpec, plan_images
+from surround_depth.evaluation.prediction import Predictor
+from surround_depth.evaluation.predictors import Planner
+from surround_depth.imaging import InputSpec
 from surround_depth.metrics.scoreboard import DEFAULT_RANGE, DepthScores, ScoreBoard, ScoredRange
-from surround_depth.rig import Rig
 
 Scores = dict[TruthKind, dict[str, DepthScores]]
 
@@ -38,29 +41,13 @@ def score_predictors(
         plans = planner.plans(sample.frame.rig)
         truths = {kind: truth_depth_m(sample, plans, kind) for kind in truth_kinds(sample)}
         for name, predictor in predictors.items():
-            depth_m = predictor(sample.frame)
+            depth_m = np.stack(predictor(sample.frame).depth_m)
             for kind, truth_m in truths.items():
                 board = boards.setdefault(kind, {}).setdefault(name, ScoreBoard(scored_range))
                 board.add(sample.frame.rig.names, depth_m, truth_m)
     if not boards:
         raise DataError("nothing to score: no sample has dense truth or a LiDAR sweep")
     return {kind: {name: board.scores() for name, board in named.items()} for kind, named in boards.items()}
-
-
-class Planner:
-    """The image plans of the rig at hand, made anew only when the calibration changes."""
-
-    def __init__(self, spec: InputSpec) -> None:
-        self._spec = spec
-        self._fingerprint = ""
-        self._plans: ImagePlans | None = None
-
-    def plans(self, rig: Rig) -> ImagePlans:
-        """Return the plans of `rig`."""
-        fingerprint = rig.fingerprint
-        if self._plans is None or fingerprint != self._fingerprint:
-            self._plans, self._fingerprint = plan_images(rig, self._spec), fingerprint
-        return self._plans
 
 
 def samples_of(sequences: Iterable[SampleSequence], *, stride: int = 1) -> Iterator[Sample]:

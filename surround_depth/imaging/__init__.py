@@ -7,6 +7,8 @@ from surround_depth.imaging.decode import encode_jpeg as encode_jpeg
 from surround_depth.imaging.decode import read_encoded as read_encoded
 from surround_depth.imaging.mirroring import mirrored_camera as mirrored_camera
 from surround_depth.imaging.mirroring import mirrored_cloud as mirrored_cloud
+from surround_depth.imaging.mirroring import mirrored_frame as mirrored_frame
+from surround_depth.imaging.mirroring import mirrored_mount as mirrored_mount
 from surround_depth.imaging.mirroring import mirrored_pose as mirrored_pose
 from surround_depth.imaging.plan import RAY_STRIDE_PX as RAY_STRIDE_PX
 from surround_depth.imaging.plan import Framing as Framing

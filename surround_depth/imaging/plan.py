@@ -68,7 +68,7 @@ class Framing:
     zoom: float = 1.0
     """Times the scale at which the picture just covers the input: the focal length grows with it."""
     shift: tuple[float, float] = (0.5, 1.0)
-    """Share of the excess width cut off on the left and of the excess height cut off the top of the recorded picture."""
+    """Share of the excess width cut off the left of the recorded picture, and of the excess height off its top."""
     mirrored: bool = False
     """The picture is flipped left to right, and the camera is the mirrored vehicle's; see `imaging.mirroring`."""
 

@@ -10,8 +10,9 @@ import pytest
 from surround_depth.data.sample import DenseTruth, Sample
 from surround_depth.errors import DataError
 from surround_depth.evaluation.baseline import per_pixel_mean_m
-from surround_depth.evaluation.predictors import constant_predictor
-from surround_depth.evaluation.run import Planner, samples_of, score_predictors, true_depths
+from surround_depth.evaluation.prediction import Prediction
+from surround_depth.evaluation.predictors import Planner, constant_predictor
+from surround_depth.evaluation.run import samples_of, score_predictors, true_depths
 from surround_depth.evaluation.score_tables import camera_table, comparison_table
 from surround_depth.frame import PointCloud, SurroundFrame
 from surround_depth.imaging import InputSpec
@@ -50,7 +51,7 @@ def constant(a_m: float, b_m: float) -> np.ndarray:
 
 def test_mean_over_images_then_cameras() -> None:
     # A: |12-10|/10 = 0.2 and |12-16|/16 = 0.25; B: |20-40|/40 = 0.5 and |20-20|/20 = 0.
-    scores = score_predictors([sample(10, 40), sample(16, 20)], {"p": constant_predictor(constant(12, 20))}, SPEC)
+    scores = score_predictors([sample(10, 40), sample(16, 20)], {"p": constant_predictor(constant(12, 20), SPEC)}, SPEC)
     result = scores["dense"]["p"]
     assert result.cameras["A"].abs_rel == pytest.approx(0.225)
     assert result.cameras["B"].abs_rel == pytest.approx(0.25)
@@ -62,14 +63,16 @@ def test_mean_over_images_then_cameras() -> None:
 
 
 def test_truth_outside_the_range_does_not_count() -> None:
-    scores = score_predictors([sample(10, 80.0), sample(10, 79.0)], {"p": constant_predictor(constant(10, 79))}, SPEC)
+    scores = score_predictors(
+        [sample(10, 80.0), sample(10, 79.0)], {"p": constant_predictor(constant(10, 79), SPEC)}, SPEC
+    )
     assert scores["dense"]["p"].cameras["B"].n_pixels == 32 * 32
 
 
 def test_unanswered_pixels_are_confessed() -> None:
     holes = constant(10, 20)
     holes[1, :16] = np.nan
-    result = score_predictors([sample(10, 20)], {"p": constant_predictor(holes)}, SPEC)["dense"]["p"]
+    result = score_predictors([sample(10, 20)], {"p": constant_predictor(holes, SPEC)}, SPEC)["dense"]["p"]
     # A has 30 rows that are not own body, B has 32 of which half are answered.
     assert result.coverage == pytest.approx((30 + 16) / (30 + 32))
 
@@ -84,7 +87,7 @@ def test_baseline_from_training_frames() -> None:
 def test_no_truth_is_refused() -> None:
     blind = replace(sample(1, 1), truth=None)
     with pytest.raises(DataError, match="nothing to score"):
-        score_predictors([blind], {"p": constant_predictor(constant(1, 1))}, SPEC)
+        score_predictors([blind], {"p": constant_predictor(constant(1, 1), SPEC)}, SPEC)
 
 
 def test_scenes_may_have_different_cameras() -> None:
@@ -95,15 +98,15 @@ def test_scenes_may_have_different_cameras() -> None:
         truth=DenseTruth(other.truth.depth_m[1:], other.truth.sky[1:]),
     )
 
-    def predict(frame: SurroundFrame) -> np.ndarray:
-        return constant(10, 10)[: len(frame.rig)]
+    def predict(frame: SurroundFrame) -> Prediction:
+        return constant_predictor(constant(10, 10)[: len(frame.rig)], SPEC)(frame)
 
     scores = score_predictors([sample(10, 20), only_b], {"p": predict}, SPEC)["dense"]["p"]
     # B: |10-20|/20 = 0.5 in both images.
     assert scores.cameras["B"].abs_rel == pytest.approx(0.5)
     assert scores.cameras["B"].n_pixels == 2 * 32 * 32
     with pytest.raises(DataError, match="cannot answer"):
-        score_predictors([only_b], {"p": constant_predictor(constant(1, 1))}, SPEC)
+        score_predictors([only_b], {"p": constant_predictor(constant(1, 1), SPEC)}, SPEC)
 
 
 def test_plans_are_made_once_per_calibration() -> None:

@@ -1,0 +1,188 @@
+"""Predictions against truth by one protocol: batches of samples in, records out.
+
+    evaluator = Evaluator(predictor, protocol("sd"), "nuscenes")
+    for batch in batches(listed_samples(sequences), evaluator.protocol):
+        result = evaluator.score(batch)
+
+A batch is what the protocol pools (one sample, or four), so it is also what processes may share out among themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surround_depth.data.ground_truth import CameraTruth, GroundTruth
+from surround_depth.data.network_truth import TruthKind
+from surround_depth.data.sample import Sample, SampleSequence
+from surround_depth.errors import DataError
+from surround_depth.evaluation.prediction import Prediction, Predictor
+from surround_depth.metrics.compare import Pairs, UnitScore, score_unit_batch
+from surround_depth.metrics.protocols import Protocol
+from surround_depth.metrics.records import Record
+from surround_depth.metrics.resample import answers_at
+
+
+@dataclass(frozen=True)
+class ListedSample:
+    """One line of the sample list: where it stands, and where its sample is read. A sample may be listed twice."""
+
+    index: int  # place in the list
+    sequence: SampleSequence
+    position: int  # in the sequence
+
+
+Batch = tuple[ListedSample, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """One sample with what was answered and what is true. N cameras in rig order."""
+
+    listed: ListedSample
+    sample: Sample
+    prediction: Prediction
+    truths: tuple[CameraTruth, ...]
+    answers_m: tuple[NDArray[np.float32], ...]  # N x [P], at the places of `truths`; NaN = no answer
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """What came of one batch."""
+
+    records: list[Record] = field(default_factory=list)
+    truth_sha256: str = ""
+    """Of all truth of the batch, scored or out of range: the same for every method that is held against it."""
+    damage: tuple[str, ...] = ()
+    """Samples that could not be read, one line each, where the caller asked to go on."""
+
+
+def listed_samples(sequences: Iterable[SampleSequence], stride: int = 1) -> list[ListedSample]:
+    """Return every `stride`-th sample of the sequences, numbered in order."""
+    places = [(sequence, position) for sequence in sequences for position in range(0, len(sequence), stride)]
+    return [ListedSample(index, sequence, position) for index, (sequence, position) in enumerate(places)]
+
+
+def batches(samples: Sequence[ListedSample], protocol: Protocol) -> list[Batch]:
+    """Return the samples in groups of `protocol.batch`; an incomplete last one is dropped where the protocol does."""
+    groups = [tuple(samples[i : i + protocol.batch]) for i in range(0, len(samples), protocol.batch)]
+    if groups and protocol.drop_last and len(groups[-1]) < protocol.batch:
+        groups.pop()
+    return groups
+
+
+class Evaluator:
+    """Scores batches of one data set kind by one protocol.
+
+    Args:
+        dataset: "nuscenes", "ddad" or "synthetic".
+        kind: what is true; published protocols mean LiDAR.
+        skips_damage: a sample that cannot be read is left out and told of in `BatchResult.damage`, instead of raising.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        protocol: Protocol,
+        dataset: str,
+        *,
+        kind: TruthKind = "lidar",
+        skips_damage: bool = False,
+    ) -> None:
+        self.predictor = predictor
+        self.protocol = protocol
+        self.truth = GroundTruth(protocol, dataset, kind)
+        self._skips_damage = skips_damage
+
+    def score(self, batch: Batch) -> BatchResult:
+        """Return the records of one batch.
+
+        Raises:
+            DataError: a sample cannot be read, has no truth of this kind, or the prediction does not fit its cameras.
+        """
+        moments, damage, digest = [], [], hashlib.sha256()
+        for listed in batch:
+            try:
+                moment = self.moment(listed)
+            except DataError as error:
+                if not self._skips_damage:
+                    raise
+                damage.append(f"{listed.sequence.name} sample {listed.position}: {error}")
+                continue
+            for truth in moment.truths:
+                digest.update(np.ascontiguousarray(truth.uv_px).tobytes() + truth.depth_m.tobytes())
+            moments.append(moment)
+        records = self._records(moments) if moments else []
+        return BatchResult(records, digest.hexdigest(), tuple(damage))
+
+    def moment(self, listed: ListedSample) -> Moment:
+        """Return one sample beside its prediction and truth."""
+        sample = listed.sequence[listed.position]
+        prediction = self.predictor(sample.frame)
+        _require_fit(sample, prediction)
+        truths = self.truth.truths(sample, prediction.windows)
+        answers = tuple(
+            answers_at(depth_m, window, truth.uv_px, "none" if truth.on_grid else self.protocol.resampling)
+            for depth_m, window, truth in zip(prediction.depth_m, prediction.windows, truths, strict=True)
+        )
+        return Moment(listed, sample, prediction, truths, answers)
+
+    def _records(self, moments: Sequence[Moment]) -> list[Record]:
+        cameras = moments[0].sample.frame.rig.names
+        for moment in moments:
+            if moment.sample.frame.rig.names != cameras:
+                raise DataError(
+                    f"protocol {self.protocol.name} pools {self.protocol.batch} samples per camera, but frame "
+                    f"{moment.sample.frame.frame_id} has cameras {moment.sample.frame.rig.names}, not {cameras}"
+                )
+        pairs = [
+            [Pairs(truth.depth_m, answer_m) for truth, answer_m in zip(m.truths, m.answers_m, strict=True)]
+            for m in moments
+        ]
+        scores = score_unit_batch(cameras, pairs, self.protocol, self.truth.rule.scored_range)
+        return [unit_record(moments[0], score) for score in scores]
+
+
+def unit_record(first: Moment, score: UnitScore) -> Record:
+    """Return the record of a unit that begins with the moment `first`."""
+    errors = score.errors.as_dict()
+    n_pixels = int(errors.pop("n_pixels"))
+    return record_of(
+        first, score.camera, score.group, errors | {"coverage": score.coverage, "ratio": score.ratio}, n_pixels
+    )
+
+
+def record_of(moment: Moment, camera: str, group: str, values: dict[str, float], n_pixels: int) -> Record:
+    """Return a record at the place of a moment."""
+    listed = moment.listed
+    return Record(listed.sequence.name, moment.sample.frame.frame_id, listed.index, camera, group, values, n_pixels)
+
+
+def _require_fit(sample: Sample, prediction: Prediction) -> None:
+    frame = sample.frame
+    if len(prediction.windows) != len(frame.rig):
+        raise DataError(
+            f"frame {frame.frame_id}: a prediction for {len(prediction.windows)} cameras cannot answer for "
+            f"{', '.join(frame.rig.names)}"
+        )
+    for camera, window in zip(frame.rig.cameras, prediction.windows, strict=True):
+        if (window.image_height_px, window.image_width_px) != (camera.height_px, camera.width_px):
+            raise DataError(
+                f"frame {frame.frame_id}, {camera.name}: a prediction over an image of "
+                f"{window.image_width_px}x{window.image_height_px}, recorded are {camera.width_px}x{camera.height_px}"
+            )
+
+
+def truth_sha256(batch_digests: Iterable[str]) -> str:
+    """Return one hash for all truth of a run, from its batches' in the order of the list."""
+    return hashlib.sha256("\n".join(batch_digests).encode()).hexdigest()
+
+
+def records_of(results: Iterable[BatchResult]) -> Iterator[Record]:
+    """Yield the records of all batches."""
+    for result in results:
+        yield from result.records
