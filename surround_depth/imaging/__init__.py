@@ -10,6 +10,7 @@ from surround_depth.imaging.mirroring import mirrored_cloud as mirrored_cloud
 from surround_depth.imaging.mirroring import mirrored_frame as mirrored_frame
 from surround_depth.imaging.mirroring import mirrored_mount as mirrored_mount
 from surround_depth.imaging.mirroring import mirrored_pose as mirrored_pose
+from surround_depth.imaging.plan import ENGINE_FRAMING as ENGINE_FRAMING
 from surround_depth.imaging.plan import RAY_STRIDE_PX as RAY_STRIDE_PX
 from surround_depth.imaging.plan import Framing as Framing
 from surround_depth.imaging.plan import ImagePlan as ImagePlan

@@ -81,6 +81,9 @@ class Framing:
             raise ConfigError(f"framing: shift is {self.shift}; both shares must lie between 0 and 1")
 
 
+ENGINE_FRAMING = Framing()
+
+
 @dataclass(frozen=True, eq=False)
 class ImagePlan:
     """How one camera's image becomes one network input: decode, resize to `resized_*`, cut [top, left] away, flip."""
@@ -232,12 +235,12 @@ class ImagePlans:
         return prepared
 
 
-def plan_images(rig: Rig, spec: InputSpec, framing: Framing = Framing()) -> ImagePlans:
+def plan_images(rig: Rig, spec: InputSpec, framing: Framing = ENGINE_FRAMING) -> ImagePlans:
     """Return how every camera of `rig` is brought to the network's input size, all framed alike."""
     return ImagePlans(rig, spec, tuple(plan_image(camera, spec, framing) for camera in rig.cameras))
 
 
-def plan_image(camera: Camera, spec: InputSpec, framing: Framing = Framing()) -> ImagePlan:
+def plan_image(camera: Camera, spec: InputSpec, framing: Framing = ENGINE_FRAMING) -> ImagePlan:
     """Return the cover-and-crop plan of one camera."""
     scale = max(spec.height_px / camera.height_px, spec.width_px / camera.width_px) * framing.zoom
     height_px = max(spec.height_px, round(camera.height_px * scale))

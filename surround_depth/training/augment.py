@@ -1,49 +1,44 @@
-"""Random changes of a training sample that keep images, rays, poses and labels one consistent rig."""
+"""Random changes of a training sample that keep images, rays, poses and labels one consistent rig.
+
+What moves pixels is a `Framing`, drawn here and carried out by the image plans; what changes their values is done here.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from surround_depth.imaging import Framing
 from surround_depth.training.config import AugmentConfig
-from surround_depth.training.samples import PreparedSample
+from surround_depth.training.corruption import augmix
+from surround_depth.training.prepared import PreparedSample
 
-_MIRROR_EGO = np.diag([1.0, -1.0, 1.0, 1.0]).astype(np.float32)  # left and right of the vehicle (y)
-_MIRROR_CAM = np.diag([-1.0, 1.0, 1.0, 1.0]).astype(np.float32)  # left and right of the image (x)
+
+def draw_framing(config: AugmentConfig, rng: np.random.Generator) -> Framing:
+    """Return a random framing for all cameras of a sample.
+
+    One number is taken from `rng` itself, for the mirror; the rest comes from a child of it, so that turning zoom or
+    shift on changes none of the other draws.
+    """
+    mirrored = bool(rng.random() < config.flip)
+    (child,) = rng.spawn(1)
+    zoom = child.uniform(*config.zoom)
+    left_share = 0.5 + 0.5 * config.shift * child.uniform(-1.0, 1.0)
+    top_share = 1.0 - config.shift * child.uniform(0.0, 1.0)
+    return Framing(zoom, (left_share, top_share), mirrored)
 
 
 def augment(sample: PreparedSample, config: AugmentConfig, rng: np.random.Generator) -> PreparedSample:
-    """Return `sample` with a random mirror, colour change and camera drop-out. Every draw comes from `rng`."""
-    if rng.random() < config.flip:
-        sample = mirror(sample)
-    sample = replace(sample, images=jitter(sample.images, config, rng))
+    """Return `sample` with a random colour change, corruption and camera drop-out. Every draw comes from `rng`."""
+    (child,) = rng.spawn(1)  # as in `draw_framing`
+    images = jitter(sample.images, config, rng)
+    sample = replace(sample, images=corrupt(images, sample.camera_valid, config, child))
     if rng.random() < config.camera_dropout and sample.camera_valid.sum() > 1:
         sample = drop_camera(sample, int(rng.choice(np.flatnonzero(sample.camera_valid))))
     return sample
-
-
-def mirror(sample: PreparedSample) -> PreparedSample:
-    """Return the sample as the mirrored vehicle would have recorded it (y -> -y in the ego frame).
-
-    A mirrored camera looks along the mirrored ray: `T' = S_ego T S_cam` stays a proper rotation, since both factors
-    change its sign. The camera order does not change; the network knows no camera names.
-    """
-    flipped_lidar = sample.lidar_m[..., ::-1].reshape(-1)
-    index = np.flatnonzero(np.isfinite(flipped_lidar))
-    return replace(
-        sample,
-        images=sample.images[:, :, ::-1],
-        rays=sample.rays[:, :, ::-1] * np.array([-1, 1, 1], np.float32),
-        T_ego_cam=(_MIRROR_EGO @ sample.T_ego_cam @ _MIRROR_CAM).astype(np.float32),
-        own_body=sample.own_body[..., ::-1],
-        lidar_index=index.astype(np.int32),
-        lidar_depth_m=flipped_lidar[index],
-        relative=sample.relative[..., ::-1],
-        teacher_valid=sample.teacher_valid[..., ::-1],
-        sky=sample.sky[..., ::-1],
-    )
 
 
 def jitter(images: NDArray[np.uint8], config: AugmentConfig, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -54,7 +49,20 @@ def jitter(images: NDArray[np.uint8], config: AugmentConfig, rng: np.random.Gene
     levels = np.arange(256.0)[:, None]
     table = ((levels - 127.5) * contrast + 127.5) * gain * tint  # [256, 3]
     table = table.round().clip(0, 255).astype(np.uint8)
-    return np.stack([table[images[..., c], c] for c in range(3)], axis=-1)
+    n, height_px, width_px, _ = images.shape
+    rows = images.reshape(n * height_px, width_px, 3)
+    return np.asarray(cv2.LUT(rows, table[:, None]), dtype=np.uint8).reshape(images.shape)
+
+
+def corrupt(
+    images: NDArray[np.uint8], camera_valid: NDArray[np.bool_], config: AugmentConfig, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Return images [N, H, W, 3], each camera that sees spoilt with probability `augmix`, and differently."""
+    spoilt = camera_valid & (rng.random(len(images)) < config.augmix)
+    if not spoilt.any():
+        return images
+    pairs = zip(images, spoilt, strict=True)
+    return np.stack([augmix(image, config.augmix_severity, rng) if spoil else image for image, spoil in pairs])
 
 
 def drop_camera(sample: PreparedSample, camera: int) -> PreparedSample:

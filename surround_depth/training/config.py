@@ -12,6 +12,8 @@ from surround_depth.losses.build import LossConfig
 from surround_depth.models.config import BinConfig, EncoderConfig, Preset, StudentConfig, student_preset
 from surround_depth.teachers.build import TeacherConfig
 
+MAX_ZOOM = 8.0  # a 200 x 113 pixel piece of a 1600 x 900 picture: nearer there is nothing left to see
+
 
 class StudentChoice(StrictModel):
     """A preset, with what a run may change about it."""
@@ -77,6 +79,25 @@ class AugmentConfig(StrictModel):
     """Largest relative change; channels move apart by at most `colour`."""
     camera_dropout: float = Field(default=0.1, ge=0.0, lt=1.0)
     """Probability, per sample, that one camera is dead."""
+    zoom: tuple[float, float] = (1.0, 1.0)
+    """Range of a random zoom of all cameras, times the scale that just covers the input. Beyond (1, 1), and with
+    `shift`, every draw is prepared anew from the recording, labels of the teacher included: `data.cache` then keeps
+    nothing for training, and a learned teacher runs once per draw. `tools/benchmark_loading.py` says what it costs."""
+    shift: float = Field(default=0.0, ge=0.0, le=1.0)
+    """How far the crop moves: 0 keeps the engine's (the middle columns, the lowest rows), 1 takes any."""
+    augmix: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Probability, per camera, of an AugMix-style corruption; see `training.corruption`."""
+    augmix_severity: float = Field(default=0.3, gt=0.0, le=1.0)
+    """Of the strongest operation there is."""
+
+    @model_validator(mode="after")
+    def _the_picture_covers_the_input(self) -> AugmentConfig:
+        low, high = self.zoom
+        if not 1.0 <= low <= high <= MAX_ZOOM:
+            raise ValueError(
+                f"zoom is a range within 1 (the whole picture) and {MAX_ZOOM:g}, low end first, got {list(self.zoom)}"
+            )
+        return self
 
 
 class OptimConfig(StrictModel):

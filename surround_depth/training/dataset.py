@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from surround_depth.training.augment import augment
+from surround_depth.training.augment import augment, draw_framing
 from surround_depth.training.config import AugmentConfig
-from surround_depth.training.samples import PreparedSample, SampleStore
+from surround_depth.training.prepared import PreparedSample
+from surround_depth.training.samples import SampleStore
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ class DrawnSamples(Dataset[PreparedSample]):
         epoch, place = divmod(draw, len(self.store))
         order = np.random.default_rng((self.seed, 0, epoch)).permutation(len(self.store))
         rng = np.random.default_rng((self.seed, 1, draw))
-        return augment(self.store[int(order[place])], self.augmentation, rng)
+        framing = draw_framing(self.augmentation, rng)
+        return augment(self.store.framed(int(order[place]), framing), self.augmentation, rng)
 
 
 def training_batches(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -13,47 +13,34 @@ from surround_depth.data.lidar_depth import lidar_depth_maps
 from surround_depth.data.lidar_occlusion import without_occluded
 from surround_depth.data.network_truth import TruthKind, truth_depth_m, truth_kinds, truth_sky
 from surround_depth.data.sample import Sample, SampleSequence
-from surround_depth.imaging import ImagePlans, InputSpec, plan_images
+from surround_depth.imaging import (
+    ENGINE_FRAMING,
+    Framing,
+    ImagePlans,
+    InputSpec,
+    mirrored_cloud,
+    mirrored_pose,
+    plan_images,
+)
 from surround_depth.rig import Rig
 from surround_depth.teachers.teacher import Teacher, TeacherInput
-
-
-@dataclass(frozen=True)
-class PreparedSample:
-    """One moment at network resolution. Arrays are [N, ...] in rig order."""
-
-    sample_id: str
-    images: NDArray[np.uint8]  # [N, H, W, 3]
-    rays: NDArray[np.float32]  # [N, H/8, W/8, 3]
-    T_ego_cam: NDArray[np.float32]  # [N, 4, 4]
-    camera_valid: NDArray[np.bool_]  # [N]
-    own_body: NDArray[np.bool_]  # [N, H, W]
-    lidar_index: NDArray[np.int32]  # [P] into the flat [N, H, W]: sparse maps are stored sparsely
-    lidar_depth_m: NDArray[np.float32]  # [P]
-    relative: NDArray[np.float16]  # r [N, H, W], 0 (farthest) to 1 per image
-    teacher_valid: NDArray[np.bool_]  # [N, H, W]
-    sky: NDArray[np.bool_]  # [N, H, W]
-
-    @property
-    def lidar_m(self) -> NDArray[np.float32]:
-        """LiDAR z-depth [N, H, W], NaN where no visible point fell."""
-        dense = np.full(self.own_body.shape, np.nan, np.float32)
-        dense.reshape(-1)[self.lidar_index] = self.lidar_depth_m
-        return dense
+from surround_depth.training.prepared import PreparedSample, mirror
 
 
 class SamplePreparer:
-    """Turns recorded samples into network samples; plans every rig once."""
+    """Turns recorded samples into network samples; plans every rig once, other framings when they are drawn."""
 
     def __init__(self, spec: InputSpec, teacher: Teacher | None) -> None:
         self.spec = spec
         self.teacher = teacher
         self._plans: dict[str, ImagePlans] = {}
 
-    def prepare(self, sample: Sample) -> PreparedSample:
-        """Return `sample` at network resolution, with the teacher's labels."""
+    def prepare(self, sample: Sample, framing: Framing = ENGINE_FRAMING) -> PreparedSample:
+        """Return `sample` at network resolution, framed so, with the teacher's labels of exactly these pixels."""
+        if framing.mirrored:
+            sample = _in_mirrored_street(sample)
         frame = sample.frame
-        plans = self._plans_of(frame.rig)
+        plans = self._plans_of(frame.rig, framing)
         images = plans.prepare(frame.images)
         lidar_m = without_occluded(lidar_depth_maps(sample, plans.network_rig), plans.network_rig)
         index = np.flatnonzero(np.isfinite(lidar_m))
@@ -80,7 +67,9 @@ class SamplePreparer:
         plans = self._plans_of(sample.frame.rig)
         return {kind: truth_depth_m(sample, plans, kind) for kind in truth_kinds(sample)}
 
-    def _plans_of(self, rig: Rig) -> ImagePlans:
+    def _plans_of(self, rig: Rig, framing: Framing = ENGINE_FRAMING) -> ImagePlans:
+        if framing != ENGINE_FRAMING:
+            return plan_images(rig, self.spec, framing)
         key = rig.fingerprint
         if key not in self._plans:
             self._plans[key] = plan_images(rig, self.spec)
@@ -92,6 +81,13 @@ class SamplePreparer:
             return nothing.astype(np.float16), nothing, nothing
         label = self.teacher(given)
         return unit_range(label.inverse_depth, label.valid), label.valid, label.sky
+
+
+def _in_mirrored_street(sample: Sample) -> Sample:
+    """Return the sample with LiDAR and motion mirrored. Its pictures stay as recorded: the plan turns those."""
+    poses = sample.frame.T_world_ego
+    frame = replace(sample.frame, T_world_ego=None if poses is None else mirrored_pose(poses))
+    return replace(sample, frame=frame, lidar=None if sample.lidar is None else mirrored_cloud(sample.lidar))
 
 
 def unit_range(relative: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float16]:
@@ -121,6 +117,12 @@ class SampleStore:
 
     def __getitem__(self, index: int) -> PreparedSample:
         return self._get(index)
+
+    def framed(self, index: int, framing: Framing) -> PreparedSample:
+        """Return a sample framed so: from what is kept where the crop is the engine's, else from the recording."""
+        if replace(framing, mirrored=False) != ENGINE_FRAMING:
+            return self.preparer.prepare(self._recorded(index), framing)
+        return mirror(self[index]) if framing.mirrored else self[index]
 
     def truths_m(self, index: int) -> dict[TruthKind, NDArray[np.float32]]:
         """Return every true depth of a sample, read anew; see `SamplePreparer.truths_m`."""

@@ -15,7 +15,8 @@ from surround_depth.metrics.depth import DepthErrors
 from surround_depth.metrics.scoreboard import DEFAULT_RANGE, ScoreBoard, answered_depth_m
 from surround_depth.models.student import Student
 from surround_depth.training.dataset import collate
-from surround_depth.training.samples import PreparedSample, SampleStore
+from surround_depth.training.prepared import PreparedSample
+from surround_depth.training.samples import SampleStore
 
 _KINDS: tuple[TruthKind, ...] = ("dense", "lidar")
 

@@ -1,19 +1,20 @@
-"""Preparing samples, and changing them without breaking the rig."""
+"""Preparing samples: LiDAR and labels at network resolution, in any framing."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from surround_depth.geometry import ray_grid
-from surround_depth.imaging import InputSpec
-from surround_depth.teachers.simulated import SimulatedTeacher
-from surround_depth.training.augment import augment, drop_camera, jitter, mirror
-from surround_depth.training.config import AugmentConfig
-from surround_depth.training.samples import PreparedSample, SamplePreparer, SampleStore, unit_range
+from surround_depth.data.sample import Sample
+from surround_depth.geometry import rigid
+from surround_depth.imaging import Framing, InputSpec
+from surround_depth.teachers.simulated import SimulatedTeacher, SimulatedTeacherConfig
+from surround_depth.training.prepared import PreparedSample, mirror
+from surround_depth.training.samples import SamplePreparer, SampleStore, unit_range
 
 SPEC = InputSpec(height_px=64, width_px=96)
-NO_CHANGE = AugmentConfig(flip=0.0, brightness=0.0, contrast=0.0, colour=0.0, camera_dropout=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -59,59 +60,6 @@ def test_without_a_teacher_nothing_is_valid(fake_sequence) -> None:  # type: ign
     assert not sample.teacher_valid.any()
 
 
-def test_a_mirrored_rig_sees_the_mirrored_world(prepared: PreparedSample) -> None:
-    """A pixel's ray in the ego frame, and its depth, must be the mirror image of the original pixel's."""
-    flipped = mirror(prepared)
-    assert np.allclose(np.linalg.det(flipped.T_ego_cam[:, :3, :3]), 1.0, atol=1e-5)
-    towards = np.einsum("nij,nhwj->nhwi", prepared.T_ego_cam[:, :3, :3], prepared.rays)
-    towards_flipped = np.einsum("nij,nhwj->nhwi", flipped.T_ego_cam[:, :3, :3], flipped.rays)
-    assert np.allclose(towards_flipped, towards[:, :, ::-1] * [1, -1, 1], atol=1e-6)
-    assert np.allclose(flipped.T_ego_cam[:, :3, 3], prepared.T_ego_cam[:, :3, 3] * [1, -1, 1])
-    assert np.array_equal(flipped.lidar_m, prepared.lidar_m[..., ::-1], equal_nan=True)
-    assert np.array_equal(flipped.images, prepared.images[:, :, ::-1])
-
-
-def test_mirrored_rays_belong_to_a_camera_with_a_mirrored_principal_point() -> None:
-    K, K_mirrored = np.eye(3), np.eye(3)
-    K[:2, :] = [[70.0, 0, 40.0], [0, 70, 30]]
-    K_mirrored[:2, :] = [[70.0, 0, 95 - 40.0], [0, 70, 30]]
-    from surround_depth.geometry import Lens
-
-    rays = ray_grid(64, 96, K, Lens(), 8)
-    assert np.allclose(rays[:, ::-1] * [-1, 1, 1], ray_grid(64, 96, K_mirrored, Lens(), 8))
-
-
-def test_mirroring_twice_changes_nothing(prepared: PreparedSample) -> None:
-    twice = mirror(mirror(prepared))
-    for name in ("images", "rays", "T_ego_cam", "relative", "sky", "lidar_index", "lidar_depth_m"):
-        assert np.allclose(getattr(twice, name), getattr(prepared, name)), name
-
-
-def test_no_change_is_no_change(prepared: PreparedSample) -> None:
-    same = augment(prepared, NO_CHANGE, np.random.default_rng(0))
-    assert np.array_equal(same.images, prepared.images)
-    assert same.camera_valid.all()
-
-
-def test_jitter_by_hand() -> None:
-    class Fixed:
-        """Draws the upper end of every range."""
-
-        def uniform(self, low: float, high: float, size: int | None = None) -> object:
-            return high if size is None else np.full(size, high)
-
-    config = AugmentConfig(brightness=0.5, contrast=0.0, colour=0.0)
-    images = np.array([0, 100, 200], np.uint8).reshape(1, 1, 1, 3)
-    assert jitter(images, config, Fixed()).ravel().tolist() == [0, 150, 255]  # type: ignore[arg-type]
-
-
-def test_a_dropped_camera_is_black_and_dead(prepared: PreparedSample) -> None:
-    dropped = drop_camera(prepared, 1)
-    assert dropped.camera_valid.tolist() == [True, False, True]
-    assert (dropped.images[1] == 0).all()
-    assert prepared.camera_valid.all()  # the original is untouched
-
-
 def test_store_caches_and_spreads(fake_sequence) -> None:  # type: ignore[no-untyped-def]
     store = SampleStore([fake_sequence, fake_sequence], SamplePreparer(SPEC, None), cache=True)
     assert len(store) == 6
@@ -119,3 +67,67 @@ def test_store_caches_and_spreads(fake_sequence) -> None:  # type: ignore[no-unt
     assert store[4].sample_id == "fake-0/1"
     assert store.evenly(3) in ([0, 2, 5], [0, 3, 5])
     assert store.evenly(100) == [0, 1, 2, 3, 4, 5]
+
+
+NEARER = Framing(1.6, (0.8, 0.4))
+
+
+def test_mirroring_a_kept_sample_is_preparing_it_under_the_mirrored_plan(fake_sequence) -> None:  # type: ignore[no-untyped-def]
+    """On a vehicle that moves and turns while the cameras fire, so that a pose left unmirrored would show."""
+    sample = moving(fake_sequence[0])
+    preparer = SamplePreparer(SPEC, None)
+    flipped, planned = mirror(preparer.prepare(sample)), preparer.prepare(sample, Framing(mirrored=True))
+    for name in ("images", "T_ego_cam", "own_body", "sky", "camera_valid"):
+        np.testing.assert_array_equal(getattr(flipped, name), getattr(planned, name), err_msg=name)
+    np.testing.assert_allclose(planned.rays, flipped.rays, atol=1e-6)
+    np.testing.assert_array_equal(planned.lidar_index, flipped.lidar_index)
+    np.testing.assert_allclose(planned.lidar_depth_m, flipped.lidar_depth_m, rtol=1e-5)
+
+
+def test_labels_of_a_mirrored_plan_are_the_flipped_labels(fake_sequence) -> None:  # type: ignore[no-untyped-def]
+    exact = SimulatedTeacher(SimulatedTeacherConfig(edge_blur_px=0.0, bias=0.0, noise=0.0))
+    preparer = SamplePreparer(SPEC, exact)
+    flipped = mirror(preparer.prepare(fake_sequence[0], NEARER))
+    planned = preparer.prepare(fake_sequence[0], replace(NEARER, mirrored=True))
+    np.testing.assert_array_equal(planned.teacher_valid, flipped.teacher_valid)
+    np.testing.assert_array_equal(planned.sky, flipped.sky)
+    np.testing.assert_allclose(planned.relative, flipped.relative, atol=1e-3)
+
+
+@pytest.mark.parametrize("framing", [NEARER, Framing(2.5, (0.1, 1.0), mirrored=True)])
+def test_lidar_labels_and_rays_of_another_framing_agree_on_the_road(fake_sequence, framing: Framing) -> None:  # type: ignore[no-untyped-def]
+    """Depth along a pixel's ray must end on the road, z = 0 in the ego frame: with rays and poses the network gets."""
+    prepared = SamplePreparer(SPEC, SimulatedTeacher()).prepare(fake_sequence[0], framing)
+    camera, row, column = np.unravel_index(prepared.lidar_index, prepared.own_body.shape)
+    centred = (row % 8 == 4) & (column % 8 == 4)  # next to the centres of the 8-pixel cells that rays are given for
+    camera, row, column = camera[centred], row[centred], column[centred]
+    assert len(camera) > 5
+    rays = prepared.rays[camera, row // 8, column // 8]
+    points_m = rays * (prepared.lidar_depth_m[centred] / rays[:, 2])[:, None]
+    poses = prepared.T_ego_cam[camera]
+    height_m = np.einsum("pj,pj->p", poses[:, 2, :3], points_m) + poses[:, 2, 3]
+    assert np.abs(height_m / points_m[:, 2]).max() < 0.03  # half a pixel of 70 px focal length is 0.7 %, zoomed less
+    valid = prepared.teacher_valid[camera, row, column]
+    assert np.corrcoef(prepared.relative[camera, row, column][valid], 1 / points_m[valid, 2])[0, 1] > 0.9
+
+
+def test_only_the_engines_crop_is_kept(fake_sequence) -> None:  # type: ignore[no-untyped-def]
+    store = SampleStore([fake_sequence], SamplePreparer(SPEC, None), cache=True)
+    assert store.framed(1, Framing()) is store[1]
+    np.testing.assert_array_equal(store.framed(1, Framing(mirrored=True)).images, store[1].images[:, :, ::-1])
+    assert store.framed(1, NEARER) is not store.framed(1, NEARER)
+
+
+def moving(sample: Sample) -> Sample:
+    """Return the sample as if every camera had fired from another place, 0.3 m and 2 degrees further to the left."""
+    poses = np.stack([yawed(0.035 * i, [10 + 0.3 * i, 0.1 * i, 0.0]) for i in range(3)])
+    assert sample.lidar is not None
+    # points at random: those of a symmetric grid can lie exactly between two pixels, where left and right round apart
+    points_m = np.random.default_rng(5).uniform([-2, -20, 0], [30, 20, 0.01], (4000, 3)).astype(np.float32)
+    lidar = replace(sample.lidar, points_m=points_m, T_world_ego=yawed(0.02, [10.1, 0.0, 0.0]))
+    return replace(sample, frame=replace(sample.frame, T_world_ego=poses), lidar=lidar)
+
+
+def yawed(yaw_rad: float, t_m: list[float]) -> np.ndarray:
+    c, s = np.cos(yaw_rad), np.sin(yaw_rad)
+    return rigid(np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]]), t_m)

@@ -1,0 +1,56 @@
+"""One moment as the network wants it, and the same moment as the mirrored vehicle would have recorded it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surround_depth.imaging import mirrored_mount
+
+
+@dataclass(frozen=True)
+class PreparedSample:
+    """One moment at network resolution. Arrays are [N, ...] in rig order."""
+
+    sample_id: str
+    images: NDArray[np.uint8]  # [N, H, W, 3]
+    rays: NDArray[np.float32]  # [N, H/8, W/8, 3]
+    T_ego_cam: NDArray[np.float32]  # [N, 4, 4]
+    camera_valid: NDArray[np.bool_]  # [N]
+    own_body: NDArray[np.bool_]  # [N, H, W]
+    lidar_index: NDArray[np.int32]  # [P] into the flat [N, H, W]: sparse maps are stored sparsely
+    lidar_depth_m: NDArray[np.float32]  # [P]
+    relative: NDArray[np.float16]  # r [N, H, W], 0 (farthest) to 1 per image
+    teacher_valid: NDArray[np.bool_]  # [N, H, W]
+    sky: NDArray[np.bool_]  # [N, H, W]
+
+    @property
+    def lidar_m(self) -> NDArray[np.float32]:
+        """LiDAR z-depth [N, H, W], NaN where no visible point fell."""
+        dense = np.full(self.own_body.shape, np.nan, np.float32)
+        dense.reshape(-1)[self.lidar_index] = self.lidar_depth_m
+        return dense
+
+
+def mirror(sample: PreparedSample) -> PreparedSample:
+    """Return what preparing under the mirrored plan gives (`Framing(mirrored=True)`), from a sample that is kept.
+
+    It costs a flip instead of a second copy of every sample; that both ways agree is tested. The teacher's labels are
+    flipped too, so they are those of the recorded picture.
+    """
+    flipped_lidar = sample.lidar_m[..., ::-1].reshape(-1)
+    index = np.flatnonzero(np.isfinite(flipped_lidar))
+    return replace(
+        sample,
+        images=sample.images[:, :, ::-1],
+        rays=sample.rays[:, :, ::-1] * np.array([-1, 1, 1], np.float32),
+        T_ego_cam=mirrored_mount(sample.T_ego_cam).astype(np.float32),
+        own_body=sample.own_body[..., ::-1],
+        lidar_index=index.astype(np.int32),
+        lidar_depth_m=flipped_lidar[index],
+        relative=sample.relative[..., ::-1],
+        teacher_valid=sample.teacher_valid[..., ::-1],
+        sky=sample.sky[..., ::-1],
+    )

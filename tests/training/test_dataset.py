@@ -1,0 +1,50 @@
+"""Draws depend on seed and number alone, whoever loads them."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from surround_depth.imaging import InputSpec
+from surround_depth.teachers.simulated import SimulatedTeacher
+from surround_depth.training.config import AugmentConfig
+from surround_depth.training.dataset import DrawnSamples, training_batches
+from surround_depth.training.samples import SamplePreparer, SampleStore
+
+EVERYTHING = AugmentConfig(zoom=(1.0, 2.0), shift=1.0, augmix=0.5, augmix_severity=1.0, camera_dropout=0.5)
+
+
+@pytest.fixture
+def drawn(fake_sequence: Any) -> DrawnSamples:
+    preparer = SamplePreparer(InputSpec(height_px=64, width_px=96), SimulatedTeacher())
+    return DrawnSamples(SampleStore([fake_sequence], preparer, cache=True), EVERYTHING, seed=3)
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_workers_load_the_same_bytes_as_one_process(drawn: DrawnSamples, n_workers: int) -> None:
+    def batches(n: int) -> list[Any]:
+        return list(training_batches(drawn, first_draw=2, n_draws=6, batch_size=1, n_workers=n))
+
+    alone, shared = batches(0), batches(n_workers)
+    assert len(alone) == len(shared) == 6
+    for ours, theirs in zip(alone, shared, strict=True):
+        assert ours.sample_ids == theirs.sample_ids
+        for field in fields(ours):
+            value = getattr(ours, field.name)
+            if isinstance(value, torch.Tensor):
+                assert value.numpy().tobytes() == getattr(theirs, field.name).numpy().tobytes(), field.name
+
+
+def test_passes_and_seeds_differ(drawn: DrawnSamples) -> None:
+    n = len(drawn.store)
+    one_pass = [drawn[k] for k in range(n)]
+    assert len({sample.sample_id for sample in one_pass}) == n
+    by_id = {sample.sample_id: sample for sample in one_pass}
+    again = drawn[n]
+    assert not np.array_equal(again.rays, by_id[again.sample_id].rays)  # another zoom in the next pass
+    other_seed = DrawnSamples(drawn.store, EVERYTHING, seed=4)
+    assert any(not np.array_equal(other_seed[k].rays, drawn[k].rays) for k in range(n))
