@@ -131,7 +131,7 @@ def test_the_last_point_in_the_file_wins_not_the_nearest() -> None:
 
 
 def test_strict_takes_out_what_a_nearer_thing_hides() -> None:
-    """A post at 2 m beside a wall at 40 m, one pixel apart: no surface holds both, so the camera cannot see the wall."""
+    """A post at 2 m beside a wall at 40 m, one pixel apart: no surface holds both, so the wall is hidden."""
     assert run("strict", OneMoment([(3.0, 1.0, 2.0), (4.0, 1.0, 40.0)])).records[0].n_pixels == 1
     assert run("sd", OneMoment([(3.0, 1.0, 2.0), (4.0, 1.0, 40.0)])).records[0].n_pixels == 2
 
