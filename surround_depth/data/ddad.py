@@ -6,6 +6,7 @@ Our own DGP trees carry dense truth (`dense_depth/`) and own-body masks (`own_bo
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,21 @@ from numpy.typing import NDArray
 
 from surround_depth.data import truth_sidecar
 from surround_depth.data.assemble import CameraReading, assemble_frame, in_ring_order
-from surround_depth.data.dgp_scene import Calibration, Datum, DgpSample, find_scene_dataset, read_scene, read_scene_list
-from surround_depth.data.paths import OWN_BODY_FOLDER, path_inside, read_json, read_npz, read_own_body, require_root
-from surround_depth.data.sample import DenseTruth, Sample
+from surround_depth.data.dgp_boxes import read_boxes, read_categories
+from surround_depth.data.dgp_cloud import read_cloud
+from surround_depth.data.dgp_scene import (
+    Datum,
+    DgpSample,
+    find_scene_dataset,
+    read_scene,
+    read_scene_list,
+    stamp_ns_of_stem,
+)
+from surround_depth.data.paths import OWN_BODY_FOLDER, path_inside, read_json, read_own_body, require_root
+from surround_depth.data.sample import Box, DenseTruth, Sample
 from surround_depth.errors import CalibrationError, DataError
 from surround_depth.frame import PointCloud, SurroundFrame
-from surround_depth.geometry import invert_rigid, transform
+from surround_depth.geometry import invert_rigid
 from surround_depth.imaging import read_encoded
 from surround_depth.rig import Camera, Rig
 
@@ -68,9 +78,9 @@ class DdadDataset:
         if scene not in self._files:
             known = ", ".join(self.scenes()[:12]) or "none"
             raise DataError(f"{self._list_path} has no scene {scene!r}; it has {len(self._files)}: {known}")
-        samples = read_scene(self.root, self._files[scene], str(self._list_path))
+        content = read_scene(self.root, self._files[scene], str(self._list_path))
         cameras: dict[str, tuple[Datum, DgpSample]] = {}
-        for sample in samples:
+        for sample in content.samples:
             for name, datum in sample.data.items():
                 if datum.kind == "image":
                     cameras.setdefault(name, (datum, sample))
@@ -78,7 +88,16 @@ class DdadDataset:
             raise DataError(f"scene {scene}: {self._files[scene]} has no image")
         scene_dir = (self.root / self._files[scene]).parent
         masks = self._masks_of(scene)
-        return DdadSequence(scene, scene_dir, samples, cameras, masks, self._needs_masks, self._truth_root)
+        return DdadSequence(
+            name=scene,
+            scene_dir=scene_dir,
+            samples=content.samples,
+            cameras=cameras,
+            mask_dir=masks,
+            needs_masks=self._needs_masks,
+            truth_root=self._truth_root,
+            ontology=content.box_ontology,
+        )
 
     def _masks_of(self, scene: str) -> Path | None:
         """Return the folder of the scene's own-body masks; a scene the map does not know has none."""
@@ -96,7 +115,7 @@ class DdadDataset:
 
 @dataclass(frozen=True)
 class DdadSequence:
-    """The samples of one scene. Made by `DdadDataset.sequence`."""
+    """The samples of one scene, a `RecordedSequence`. Made by `DdadDataset.sequence`."""
 
     name: str
     scene_dir: Path
@@ -105,6 +124,7 @@ class DdadSequence:
     mask_dir: Path | None
     needs_masks: bool  # a camera without a mask file is an error
     truth_root: Path | None  # where `dense_depth/` lies, None without
+    ontology: str | None  # names the classes of the boxes
     _rigs: dict[tuple[str, ...], Rig] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -114,11 +134,54 @@ class DdadSequence:
         sample = self.samples[index]
         rig = self._rig(sample)
         readings = [self._camera(sample, camera) for camera in rig.cameras]
-        clouds = (name for name, datum in sample.data.items() if datum.kind == "point_cloud")
-        name = next(clouds, None)
+        name = sample.cloud_name
         cloud = None if name is None else read_cloud(self.scene_dir, sample, name)
         frame = assemble_frame(sample.token, rig, readings)
         return Sample(frame, cloud, self._truth(frame))
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Empty: DDAD does not describe its scenes."""
+        return ()
+
+    @cached_property
+    def stamps_ns(self) -> NDArray[np.int64]:
+        """The latest image stamp of each sample [len(self)], from the scene JSON; 0 for a sample without images."""
+        latest = (max(_image_stamps(sample), default=0) for sample in self.samples)
+        return np.fromiter(latest, np.int64, len(self.samples))
+
+    def index_of_stamp(self, stem: str) -> int | None:
+        """Return the sample that has an image taken at the time which a file stem tells; None where there is none.
+
+        Lists of samples name frames by the stem of an image file, of 16 digits or 17, see `stamp_ns_of_stem`.
+        """
+        stamp_ns = stamp_ns_of_stem(stem)
+        return None if stamp_ns is None else self._index_of_image.get(stamp_ns)
+
+    def sweeps(self, index: int, before: int, after: int) -> tuple[PointCloud, ...]:
+        """Return the clouds of up to `before` samples before and `after` samples after sample `index`, and its own.
+
+        In order of time, each in the ego frame at its own stamp. DDAD's clouds come at the rate of its samples, 10 Hz.
+        """
+        place = range(len(self.samples))[index]
+        near = self.samples[max(0, place - before) : place + after + 1]
+        named = ((sample, sample.cloud_name) for sample in near)
+        return tuple(read_cloud(self.scene_dir, sample, name) for sample, name in named if name is not None)
+
+    def boxes(self, index: int) -> tuple[Box, ...]:
+        """Return the boxes annotated on the cloud of sample `index`; empty where there are none."""
+        sample = self.samples[index]
+        name = sample.cloud_name
+        return () if name is None else read_boxes(self.scene_dir, sample.data[name], self._categories)
+
+    @cached_property
+    def _index_of_image(self) -> dict[int, int]:
+        places = ((stamp_ns, i) for i, sample in enumerate(self.samples) for stamp_ns in _image_stamps(sample))
+        return dict(places)
+
+    @cached_property
+    def _categories(self) -> dict[int, str]:
+        return {} if self.ontology is None else read_categories(self.scene_dir, self.ontology, self.name)
 
     def _truth(self, frame: SurroundFrame) -> DenseTruth | None:
         return None if self.truth_root is None else truth_sidecar.read_frame_truth(self.truth_root, frame)
@@ -143,7 +206,7 @@ class DdadSequence:
     def _mounted_camera(self, name: str, sample: DgpSample) -> Camera:
         datum = self.cameras[name][0]
         height_px, width_px = datum.values.integer("height"), datum.values.integer("width")
-        calibration = _calibration_of(sample, name)
+        calibration = sample.sensor(name)
         try:
             return Camera(
                 name,
@@ -164,35 +227,5 @@ class DdadSequence:
         return read_own_body(path, height_px, width_px)
 
 
-def read_cloud(scene_dir: Path, sample: DgpSample, name: str) -> PointCloud:
-    """Return a sample's point cloud in the ego frame at its own stamp.
-
-    Raises:
-        DataError: the file is missing, no array [P, 4], or holds values that are not finite.
-    """
-    datum = sample.data[name]
-    path = path_inside(scene_dir, datum.filename, datum.label)
-    records = read_npz(path, "data", datum.label)
-    if records.ndim != 2 or records.shape[1] < 4 or records.dtype.kind != "f":
-        raise DataError(
-            f"{datum.label}: cloud {path} holds {records.dtype} {records.shape}, "
-            "expected floats [P, 4] (x, y, z, intensity); is it a file of another kind?"
-        )
-    if not np.isfinite(records[:, :4]).all():
-        raise DataError(f"{datum.label}: cloud {path} holds values that are not finite; download or copy it again")
-    T_ego_sensor = _calibration_of(sample, name).T_ego_sensor
-    return PointCloud(
-        transform(T_ego_sensor, records[:, :3].astype(np.float64)).astype(np.float32),
-        "ego",
-        datum.stamp_ns,
-        frame_id=sample.token,
-        T_world_ego=datum.T_world_sensor @ invert_rigid(T_ego_sensor),
-        intensity=records[:, 3].astype(np.float32),
-    )
-
-
-def _calibration_of(sample: DgpSample, name: str) -> Calibration:
-    if name not in sample.calibration:
-        known = ", ".join(sample.calibration) or "none"
-        raise DataError(f"{sample.token}: calibration {sample.calibration_key} has no sensor {name}; it has {known}")
-    return sample.calibration[name]
+def _image_stamps(sample: DgpSample) -> list[int]:
+    return [datum.stamp_ns for datum in sample.data.values() if datum.kind == "image"]

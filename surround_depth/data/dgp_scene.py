@@ -14,6 +14,7 @@ from surround_depth.geometry import Array
 
 SPLITS = {"0": "train", "1": "val", "2": "test", "3": "train_overfit"}
 _STEM_DIGITS = range(16, 20)
+BOXES_3D = "1"  # annotation type
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,31 @@ class DgpSample:
     data: dict[str, Datum]
     calibration: dict[str, Calibration]
 
+    def sensor(self, name: str) -> Calibration:
+        """Return a sensor's calibration.
+
+        Raises:
+            DataError: the sample's calibration file does not know it.
+        """
+        if name not in self.calibration:
+            known = ", ".join(self.calibration) or "none"
+            raise DataError(f"{self.token}: calibration {self.calibration_key} has no sensor {name}; it has {known}")
+        return self.calibration[name]
+
+    @property
+    def cloud_name(self) -> str | None:
+        """Name of the sensor whose point cloud stands for the sample; None without one."""
+        return next((name for name, datum in self.data.items() if datum.kind == "point_cloud"), None)
+
+
+@dataclass(frozen=True)
+class DgpScene:
+    """One scene: its samples in order of time."""
+
+    samples: tuple[DgpSample, ...]
+    box_ontology: str | None
+    """Name of the file in `ontology/` that names the classes of 3-D boxes; None where the scene has none."""
+
 
 def find_scene_dataset(root: Path, file_name: str | None) -> Path:
     """Return the scene list of a DGP root: the one asked for, else the only one."""
@@ -65,7 +91,7 @@ def read_scene_list(path: Path, split: str | None) -> dict[str, str]:
 
     A scene's name is its folder, e.g. "000150"; a folder with several scenes adds the file's stem.
     """
-    splits = Row(path.name, _object(read_json(path), path)).child("scene_splits")
+    splits = Row(path.name, require_object(read_json(path), path)).child("scene_splits")
     numbers = {name: number for number, name in SPLITS.items()}
     wanted = list(splits.values) if split is None else [numbers.get(split, split)]
     if any(number not in splits.values for number in wanted):
@@ -82,14 +108,14 @@ def read_scene_list(path: Path, split: str | None) -> dict[str, str]:
     }
 
 
-def read_scene(root: Path, filename: str, referrer: str) -> tuple[DgpSample, ...]:
-    """Return a scene's samples in order of time. `prev_key`/`next_key` dangle in real scenes and are not read.
+def read_scene(root: Path, filename: str, referrer: str) -> DgpScene:
+    """Return a scene. `prev_key`/`next_key` dangle in real scenes and are not read.
 
     Raises:
         DataError: a file is missing or damaged, or a sample names a datum or calibration that is not there.
     """
     path = path_inside(root, filename, referrer)
-    scene = Row(f"{path.parent.name}/{path.name}", _object(read_json(path), path))
+    scene = Row(f"{path.parent.name}/{path.name}", require_object(read_json(path), path))
     data = {}
     for i, values in enumerate(require_rows(scene.items("data"), f"{scene.label} data")):
         row = Row(f"{scene.label} data[{i}]", values)
@@ -102,7 +128,8 @@ def read_scene(root: Path, filename: str, referrer: str) -> tuple[DgpSample, ...
         if key not in calibrations:
             calibrations[key] = _read_calibration(path.parent, key, row.label)
         samples.append(DgpSample(f"{path.parent.name}/{i:06d}", key, _sample_data(row, data), calibrations[key]))
-    return tuple(sorted(samples, key=lambda s: min((d.stamp_ns for d in s.data.values()), default=0)))
+    samples.sort(key=lambda sample: min((datum.stamp_ns for datum in sample.data.values()), default=0))
+    return DgpScene(tuple(samples), _box_ontology(scene))
 
 
 def stamp_ns_of_stem(stem: str) -> int | None:
@@ -114,6 +141,13 @@ def stamp_ns_of_stem(stem: str) -> int | None:
     if not re.fullmatch(r"[0-9]+", stem, flags=re.ASCII) or len(stem) not in _STEM_DIGITS:
         return None
     return int(stem) * 10 ** (19 - len(stem))
+
+
+def _box_ontology(scene: Row) -> str | None:
+    if "ontologies" not in scene.values:
+        return None
+    ontologies = scene.child("ontologies")
+    return ontologies.text(BOXES_3D) if BOXES_3D in ontologies.values else None
 
 
 def _sample_data(sample: Row, rows: dict[str, Row]) -> dict[str, Datum]:
@@ -137,7 +171,7 @@ def _datum(row: Row, values: Row, kind: str) -> Datum:
     stamp_ns = stamp_ns_of_stem(PurePosixPath(filename).stem)
     if stamp_ns is None:
         stamp_ns = _stamp_ns_of_iso(row.child("id"))
-    return Datum(row.label, kind, values, filename, require_stamp(row.label, stamp_ns), _pose_of(values.child("pose")))
+    return Datum(row.label, kind, values, filename, require_stamp(row.label, stamp_ns), pose_of(values.child("pose")))
 
 
 def _stamp_ns_of_iso(row: Row) -> int:
@@ -154,7 +188,7 @@ def _stamp_ns_of_iso(row: Row) -> int:
 
 def _read_calibration(scene_dir: Path, key: str, referrer: str) -> dict[str, Calibration]:
     path = path_inside(scene_dir, f"calibration/{key}.json", referrer)
-    row = Row(f"{scene_dir.name}/calibration/{path.name}", _object(read_json(path), path))
+    row = Row(f"{scene_dir.name}/calibration/{path.name}", require_object(read_json(path), path))
     names, intrinsics, extrinsics = row.items("names"), row.items("intrinsics"), row.items("extrinsics")
     if not len(names) == len(intrinsics) == len(extrinsics):
         counts = f"{len(names)} names, {len(intrinsics)} intrinsics, {len(extrinsics)} extrinsics"
@@ -164,7 +198,7 @@ def _read_calibration(scene_dir: Path, key: str, referrer: str) -> dict[str, Cal
         names, require_rows(intrinsics, row.label), require_rows(extrinsics, row.label), strict=True
     ):
         label = f"{row.label}, {name}"
-        sensors[str(name).upper()] = Calibration(_pose_of(Row(label, pose)), _K_of(Row(label, lens)))
+        sensors[str(name).upper()] = Calibration(pose_of(Row(label, pose)), _K_of(Row(label, lens)))
     return sensors
 
 
@@ -174,13 +208,15 @@ def _K_of(row: Row) -> tuple[tuple[float, ...], ...]:
     return (fx, skew, cx), (0.0, fy, cy), (0.0, 0.0, 1.0)
 
 
-def _pose_of(row: Row) -> Array:
+def pose_of(row: Row) -> Array:
+    """Return the transform [4, 4] of a DGP pose."""
     q, t = row.child("rotation"), row.child("translation")
     q_wxyz = tuple(q.number(key) for key in ("qw", "qx", "qy", "qz"))
     return rigid_of(row.label, q_wxyz, tuple(t.number(key) for key in ("x", "y", "z")))
 
 
-def _object(content: object, path: Path) -> dict[str, object]:
+def require_object(content: object, path: Path) -> dict[str, object]:
+    """Return `content` as the JSON object it has to be."""
     if not isinstance(content, dict):
         raise DataError(f"{path}: expected a JSON object; the file is damaged or of another format")
     return content

@@ -16,7 +16,9 @@ from surround_depth.data import paths
 from surround_depth.data.ddad import DdadDataset
 from surround_depth.data.dgp_scene import stamp_ns_of_stem
 from surround_depth.data.lidar_depth import project_lidar
+from surround_depth.data.sample import RecordedSequence
 from surround_depth.errors import DataError
+from surround_depth.geometry import invert_rigid, transform
 
 # reference: protocols, section 10 (z > 0.5 m, 0 <= u < W, 0 <= v < H, not rounded, float64)
 POINT_COUNTS = {
@@ -79,6 +81,54 @@ def test_real_masks(real_data):
     # The folder of sets: these two scenes have no release number, so they have no mask.
     without = DdadDataset(real_data / "ddad", mask_dir=real_data / "ddad_masks").sequence("scene_02")[0]
     assert without.frame.rig.cameras[0].own_body is None
+
+
+def test_real_boxes_hold_the_points_they_claim(real_data):
+    """`num_points` was counted on the full cloud, of which the fixture keeps one point in five."""
+    sequence = DdadDataset(real_data / "ddad").sequence("scene_02")
+    claimed = [190, 1341, 3126]  # truck, two cars in the annotation file of frame 0
+    points_world_m = transform(sequence[0].lidar.T_world_ego, sequence[0].lidar.points_m.astype(np.float64))
+    boxes = {box.track: box for box in sequence.boxes(0)}
+    assert len(boxes) == 13
+    assert boxes["443946110"].label == "Truck"
+    for track, count in zip(("443946110", "1545514913", "1740587446"), claimed, strict=True):
+        box = boxes[track]
+        points_box_m = transform(invert_rigid(box.T_world_box), points_world_m)
+        inside = (np.abs(points_box_m) <= np.array(box.size_m) / 2).all(axis=1).sum()
+        assert inside == pytest.approx(count / 5, rel=0.25)
+        assert box.stamp_ns == sequence[0].lidar.stamp_ns
+    later = {box.track: box for box in sequence.boxes(1)}
+    # The car that follows drives as fast as we do, 1.26 m a step; the one at the kerb stands.
+    steps_m = [later[t].T_world_box[:3, 3] - boxes[t].T_world_box[:3, 3] for t in ("1545514913", "1740587446")]
+    np.testing.assert_allclose(np.linalg.norm(steps_m, axis=1), [1.4, 0.0], atol=0.15)
+
+
+def test_real_sweeps(real_data):
+    sequence = DdadDataset(real_data / "ddad").sequence("scene_02")
+    assert isinstance(sequence, RecordedSequence)
+    assert sequence.conditions == ()
+    stamps_ns = [cloud.stamp_ns for cloud in sequence.sweeps(1, before=1, after=5)]
+    assert stamps_ns == [sequence[i].lidar.stamp_ns for i in range(3)]
+    assert [len(sequence.sweeps(i, 0, 0)) for i in (0, -1)] == [1, 1]
+    assert sequence.sweeps(-1, 0, 0)[0].stamp_ns == stamps_ns[-1]
+
+
+def test_samples_are_found_by_the_stem_of_an_image(real_data):
+    sequence = DdadDataset(real_data / "ddad").sequence("scene_02")
+    assert [sequence.index_of_stamp(stem) for stem in ("15616458249936530", "1561645824993653")] == [0, 0]
+    assert sequence.index_of_stamp("15616458250936520") == 1
+    assert sequence.index_of_stamp("15616458250027900") is None  # the LiDAR's
+    assert sequence.index_of_stamp("000150") is None
+    assert sequence.stamps_ns.tolist() == [sequence[i].frame.reference_stamp_ns for i in range(3)]
+
+
+def test_two_hundred_scenes_open_without_their_files(tmp_path):
+    files = [f"{i:06d}/scene_{i:040x}.json" for i in range(200)]
+    (tmp_path / "ddad.json").write_text(json.dumps({"scene_splits": {"1": {"filenames": files}}}))
+    dataset = DdadDataset(tmp_path)
+    assert len(dataset.scenes()) == 200
+    with pytest.raises(DataError, match=r"000007/scene_0+7\.json does not exist"):
+        dataset.sequence("000007")
 
 
 @pytest.mark.parametrize(
@@ -320,6 +370,61 @@ def test_cloud_of_another_kind(tree):
     np.savez(cloud_path(tree), data=np.full((3, 4), np.inf))
     with pytest.raises(DataError, match="not finite"):
         first(tree)
+
+
+BOX = {
+    "class_id": 2,
+    "instance_id": 7,
+    "box": {
+        "length": 4.0,
+        "width": 2.0,
+        "height": 1.5,
+        "pose": {"rotation": {"qw": 1, "qx": 0, "qy": 0, "qz": 0}, "translation": {"x": 10, "y": 3, "z": 1}},
+    },
+}
+
+
+def annotate(tree: Path, annotation: object, ontology: object = None) -> None:
+    """Give the first cloud an annotation file, and the scene an ontology."""
+    (tree / "000150" / "boxes.json").write_text(json.dumps({"annotations": [annotation]}))
+
+    def change(scene):
+        scene["data"][0]["datum"]["point_cloud"]["annotations"] = {"1": "boxes.json"}
+        if ontology is not None:
+            (tree / "000150" / "ontology").mkdir()
+            (tree / "000150" / "ontology" / "abc.json").write_text(json.dumps(ontology))
+            scene["ontologies"] = {"1": "abc"}
+
+    edit_scene(tree, change)
+
+
+def test_boxes_by_hand(tree):
+    assert DdadDataset(tree).sequence("000150").boxes(0) == ()
+    annotate(tree, BOX)
+    sequence = DdadDataset(tree).sequence("000150")
+    (box,) = sequence.boxes(0)
+    assert (box.size_m, box.label, box.track) == ((4.0, 2.0, 1.5), "class 2", "7")
+    T_world_ego = sequence[0].lidar.T_world_ego
+    np.testing.assert_allclose(box.T_world_box[:3, 3], transform(T_world_ego, np.array([[10.0, 3.0, 1.0]]))[0])
+    assert sequence.boxes(1) == ()
+    annotate(tree, BOX, {"items": [{"id": 2, "name": "Car"}]})
+    assert DdadDataset(tree).sequence("000150").boxes(0)[0].label == "Car"
+
+
+@pytest.mark.parametrize(
+    "annotation, message",
+    [
+        ({**BOX, "class_id": "car"}, r"annotations\[0\]: class_id must be an integer"),
+        ({**BOX, "box": {**BOX["box"], "width": 0.0}}, r"4.0 x 0.0 x 1.5 is no box in metres"),
+        ({**BOX, "box": {**BOX["box"], "length": 4000.0}}, "is no box in metres"),
+        ({**BOX, "box": {**BOX["box"], "length": float("nan")}}, "length must be finite numbers"),
+        (7, "expected a list of objects"),
+    ],
+)
+def test_broken_boxes(tree, annotation, message):
+    annotate(tree, annotation)
+    with pytest.raises(DataError, match=message):
+        DdadDataset(tree).sequence("000150").boxes(0)
 
 
 def test_unknown_split_and_scene(tree):
