@@ -58,7 +58,9 @@ def test_the_published_rule_by_hand():
 
 def test_what_two_neighbours_say_is_added():
     rig = Rig("three", (*PAIR.cameras, camera("c", 1.0)))
-    of_a = consistency_pairs(rig, maps([4, 4, 4, 4], [2, 3, 5, 7], [2, 3, 1, 7]), maps(TRUTH[0, 0], *[[NAN] * 4] * 2))[0]
+    of_a = consistency_pairs(rig, maps([4, 4, 4, 4], [2, 3, 5, 7], [2, 3, 1, 7]), maps(TRUTH[0, 0], *[[NAN] * 4] * 2))[
+        0
+    ]
     # c in column 2: z = 1, x = 1, a metre to the right.
     np.testing.assert_allclose(of_a.neighbour_m, [2 * math.sqrt(5), *[math.sqrt(61) + math.sqrt(5)] * 2], rtol=1e-6)
 
@@ -90,7 +92,10 @@ def test_each_neighbour_counts_by_itself():
 
 
 def test_pooling_and_silence():
-    one, two = DistancePairs(np.array([11.0]), np.array([10.0])), DistancePairs(np.array([12.0, NAN]), np.array([10.0, 1]))
+    one, two = (
+        DistancePairs(np.array([11.0]), np.array([10.0])),
+        DistancePairs(np.array([12.0, NAN]), np.array([10.0, 1])),
+    )
     measure = consistency([one, two])
     assert measure.values["abs_rel"] == pytest.approx(0.15)
     assert measure.n_pixels == 2
