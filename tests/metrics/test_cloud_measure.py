@@ -38,7 +38,7 @@ def test_perfect_and_shifted_clouds():
     assert perfect["chamfer_m"] == 0.0
     assert perfect["f_score_0.2m"] == 1.0
     wall = np.stack(np.meshgrid([10.0], np.arange(30.0), np.arange(10.0)), axis=-1).reshape(-1, 3)
-    shifted = cloud_measure(wall + [0.4, 0, 0], wall).values
+    shifted = cloud_measure(wall + np.array([0.4, 0, 0]), wall).values
     assert shifted["accuracy_mean_m"] == shifted["completeness_median_m"] == pytest.approx(0.4)
     assert (shifted["f_score_0.2m"], shifted["f_score_0.5m"]) == (0.0, 1.0)
 

@@ -11,17 +11,17 @@ from box_world import BoxWorld, make_camera
 from surround_depth.geometry import Array, invert_rigid, rigid
 from surround_depth.metrics.flicker import StaticPoints, flicker, static_points
 
-CAMERA = make_camera("F", 0.0)
+CAMERA, STILL = make_camera("F", 0.0), BoxWorld()
 FORWARD = rigid(np.eye(3), [1.0, 0.2, 0.0])
 
 
-def truths(second: BoxWorld = BoxWorld()) -> tuple[Array, Array, Array]:
+def truths(second: BoxWorld = STILL) -> tuple[Array, Array, Array]:
     """True depth at both moments and T_second_first of the camera, which drives a metre forward."""
     T_second_first = invert_rigid(FORWARD @ CAMERA.T_ego_cam) @ CAMERA.T_ego_cam
-    return BoxWorld().depth_m(CAMERA, np.eye(4)), second.depth_m(CAMERA, FORWARD), T_second_first
+    return STILL.depth_m(CAMERA, np.eye(4)), second.depth_m(CAMERA, FORWARD), T_second_first
 
 
-def points(second: BoxWorld = BoxWorld()) -> StaticPoints:
+def points(second: BoxWorld = STILL) -> StaticPoints:
     first_m, second_m, T_second_first = truths(second)
     row, column = np.nonzero(np.isfinite(first_m))
     uv = np.stack([column, row], axis=-1)
@@ -57,8 +57,7 @@ def test_noise_of_one_moment_is_measured():
 
 
 def test_what_moved_is_left_out():
-    box = BoxWorld().boxes
-    moved = BoxWorld(boxes=(((20, -2, 0), (24, 2, 2)), *box[1:]))
+    moved = BoxWorld(boxes=(((20, -2, 0), (24, 2, 2)), *STILL.boxes[1:]))
     first_m, _, _ = truths()
     kept = points(moved)
     v, u = (kept.uv_first_px[:, 1].astype(int), kept.uv_first_px[:, 0].astype(int))
