@@ -20,7 +20,7 @@ def read_cloud(scene_dir: Path, sample: DgpSample, name: str) -> PointCloud:
     """Return a sample's point cloud in the ego frame at its own stamp.
 
     The files hold float64 and `PointCloud` float32: at 200 m the rounding is 8 micrometres. Published truth was made
-    from float64, so on a real frame about one point in ten thousand falls into another pixel
+    from float64; on the real frame one of 58610 points falls into another pixel
     (tests/data/test_fixture_numbers.py counts them).
 
     Raises:
