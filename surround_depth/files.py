@@ -6,12 +6,24 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from surround_depth.errors import DataError
 
+CACHE_VARIABLE = "SURROUND_DEPTH_CACHE"
 _DIRECTORY_MODE = 0o755
+
+
+def cache_folder() -> Path:
+    """Return where things that can be made again are kept; it need not exist, nor be writable.
+
+    `$SURROUND_DEPTH_CACHE`, else `surround_depth` in `$XDG_CACHE_HOME`, else in `~/.cache`.
+    """
+    if own := os.environ.get(CACHE_VARIABLE):
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "surround_depth"
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -20,15 +32,31 @@ def write_atomic(path: Path, data: bytes) -> None:
     Raises:
         DataError: the folder cannot be made or the disk is full.
     """
+    with atomic_file(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Yield a binary file that replaces `path` when the body succeeds, and disappears when it does not.
+
+    Who has the old file open or mapped keeps the old content.
+
+    Raises:
+        DataError: the folder cannot be made or the disk is full. Other errors of the body pass unchanged.
+    """
     # The process id keeps two workers that write the same file apart.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
+        with temporary.open("wb") as file:
+            yield file
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise DataError(_unwritable(path, error)) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -29,6 +29,14 @@ def checkout() -> Path:
     return CHECKOUT
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the indexes of test trees out of the user's cache; processes that tests start inherit it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SURROUND_DEPTH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 def refuse_outside_address(address: Any) -> None:
     """Raise when `address` (a socket address) leaves this machine. Names need a network too."""
     if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1", "localhost"):

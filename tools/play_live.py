@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +88,7 @@ def default_engine() -> Path:
     if DEFAULT_ENGINE.is_dir():
         return DEFAULT_ENGINE
     import surround_depth
+    from surround_depth.files import cache_folder
 
     student = Path(surround_depth.__file__).parent / "weights" / SHIPPED_STUDENT
     weights = student / "model.safetensors"
@@ -97,9 +97,8 @@ def default_engine() -> Path:
             f"no engine at {DEFAULT_ENGINE} and no shipped student at {student}; train one, then "
             f"python deploy/build_engine.py --checkpoint DIR --out {DEFAULT_ENGINE}"
         )
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     version = hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
-    engine = cache / "surround_depth" / f"{SHIPPED_STUDENT}-{version}"
+    engine = cache_folder() / f"{SHIPPED_STUDENT}-{version}"
     if not engine.is_dir():
         engine.parent.mkdir(parents=True, exist_ok=True)
         print(f"no engine at {DEFAULT_ENGINE}: compiling the shipped student once, into {engine}")

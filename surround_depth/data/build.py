@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, get_args
 
+from surround_depth.data.damage import OnDamage
 from surround_depth.data.ddad import DdadDataset
-from surround_depth.data.nuscenes import NuScenesDataset
+from surround_depth.data.dgp_scene import SPLITS
+from surround_depth.data.listed_drives import ListedDrives
+from surround_depth.data.nuscenes import NuScenesDataset, Rate
 from surround_depth.data.sample import DriveDataset, Sample, SampleSequence
+from surround_depth.data.splits import read_split
 from surround_depth.data.synthetic_tree import SyntheticDataset
 from surround_depth.errors import ConfigError, DataError
 
@@ -15,22 +19,45 @@ DatasetKind = Literal["nuscenes", "ddad", "synthetic"]
 DATASET_KINDS: tuple[str, ...] = get_args(DatasetKind)
 
 
-def open_dataset(kind: DatasetKind, root: str | Path) -> DriveDataset:
+def open_dataset(
+    kind: DatasetKind,
+    root: str | Path,
+    *,
+    version: str | None = None,
+    split: str | Path | None = None,
+    rate: Rate = "keyframes",
+    masks: Path | None = None,
+    on_damage: OnDamage = "raise",
+) -> DriveDataset:
     """Return the drives of a data set: nuScenes, DDAD, or a tree of `tools/make_synthetic.py`.
 
-    For a version, split or mask folder build the class itself.
+    Args:
+        version: nuScenes and synthetic: folder of the tables; not needed where there is only one.
+        split: name or file of a list (see `splits.read_split`), which the data set carries with its hash as `split`;
+            of DDAD also "train", "val", "test", "train_overfit": the scene list's own.
+        rate: nuScenes and synthetic: "keyframes" or "sweeps"; DDAD has one rate.
+        masks: folder of own-body masks; a synthetic tree brings its own.
+        on_damage: nuScenes and synthetic: broken rows of the tables are refused, or left out and listed in `damage`.
 
     Raises:
-        ConfigError: no data set of that kind.
-        DataError: `root` does not hold one, or a table is damaged.
+        ConfigError: no data set of that kind, or an option it does not have.
+        DataError: `root` does not hold one, a table is damaged, or the split does not fit.
     """
     match kind:
         case "nuscenes":
-            return NuScenesDataset(root)
+            listed = None if split is None else read_split(split)
+            return NuScenesDataset(root, version, own_body_dir=masks, rate=rate, split=listed, on_damage=on_damage)
         case "ddad":
-            return DdadDataset(root)
+            if version is not None or rate != "keyframes":
+                raise ConfigError("ddad has neither version nor rate; choose drives by split, at its own 10 Hz")
+            if split is None or str(split) in SPLITS.values():
+                return DdadDataset(root, None if split is None else str(split), mask_dir=masks)
+            return ListedDrives(DdadDataset(root, mask_dir=masks), read_split(split))
         case "synthetic":
-            return SyntheticDataset(root)
+            if masks is not None:
+                raise ConfigError("a synthetic tree brings its own masks; give no other")
+            listed = None if split is None else read_split(split)
+            return SyntheticDataset(root, version, rate=rate, split=listed, on_damage=on_damage)
     raise ConfigError(f"data set {kind!r} is not one of {', '.join(DATASET_KINDS)}")
 
 

@@ -1,71 +1,27 @@
-"""The nuScenes JSON tables, joined once: key frames by scene, sensor and time.
+"""The nuScenes JSON tables as columns, with every row that cannot be used set aside and named.
 
-Only `scene sample sample_data ego_pose calibrated_sensor sensor` are needed; `prev`/`next` links are not. Rows that no
-key frame uses (nuScenes has 2.6 million) are dropped while the file is parsed. Format: schema v1.0 of nuscenes.org.
+Format: schema v1.0 of nuscenes.org. `prev` and `next` links are not read: order comes from the stamps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from surround_depth.data.paths import read_json
-from surround_depth.data.rows import Row, require_rows, require_stamp, rigid_of
+from surround_depth.data.json_rows import JsonRow, iter_row_batches
+from surround_depth.data.nuscenes_index import Faults, FaultScope
+from surround_depth.data.paths import path_inside
+from surround_depth.data.row_columns import Column, Field, columns_of, row_of
+from surround_depth.data.tokens import KeyLookup, TokenBook
 from surround_depth.errors import DataError
-from surround_depth.geometry import Array
 
-NS_PER_US = 1000
-_NEEDED = ("scene", "sample", "sample_data", "ego_pose", "calibrated_sensor", "sensor")
-
-
-@dataclass(frozen=True)
-class Reading:
-    """One sensor's record of a key frame, with the rows it refers to."""
-
-    data: Row  # of sample_data
-    pose: Row  # of ego_pose
-    calibration: Row  # of calibrated_sensor
-
-    @property
-    def stamp_ns(self) -> int:
-        """Capture time; the tables hold microseconds."""
-        return _stamp_ns_of(self.data)
-
-    @property
-    def T_world_ego(self) -> Array:
-        """Ego pose [4, 4] at this sensor's own time."""
-        return _pose_of(self.pose)
-
-    @property
-    def T_ego_sensor(self) -> Array:
-        """Mounting [4, 4] of the sensor."""
-        return _pose_of(self.calibration)
-
-    @property
-    def K(self) -> Array:
-        """Intrinsics [3, 3] of a camera."""
-        return np.array(self.calibration.matrix("camera_intrinsic", 3, 3))
-
-
-@dataclass(frozen=True)
-class KeyFrame:
-    """One sample: its token and one reading per channel that recorded it."""
-
-    token: str
-    stamp_ns: int
-    readings: dict[str, Reading]
-
-
-@dataclass(frozen=True)
-class NuScenesTables:
-    """The joined tables of one version folder."""
-
-    scenes: dict[str, tuple[KeyFrame, ...]]  # by scene name, in order of time
-    channels: dict[str, tuple[str, ...]]  # by modality: "camera", "lidar", "radar"
+NEEDED_TABLES = ("scene", "sample", "sample_data", "ego_pose", "calibrated_sensor", "sensor")
+BOX_TABLES = ("category", "instance", "sample_annotation")  # read where all three are there
 
 
 def find_version(root: Path, version: str | None) -> str:
@@ -82,95 +38,101 @@ def find_version(root: Path, version: str | None) -> str:
     return version
 
 
-def read_tables(folder: Path) -> NuScenesTables:
-    """Return the joined tables of `root/version`.
+def table_files(root: Path, version: str) -> dict[str, Path]:
+    """Return the files of the tables that are read, by name.
 
     Raises:
-        DataError: a needed table is missing or damaged, or a row refers to one that is not there.
+        DataError: a needed table is missing, or is a link out of the root.
     """
-    missing = [f"{name}.json" for name in _NEEDED if not (folder / f"{name}.json").is_file()]
+    missing = [f"{name}.json" for name in NEEDED_TABLES if not (root / version / f"{name}.json").is_file()]
     if missing:
-        raise DataError(f"{folder} lacks {', '.join(missing)}; extract the metadata archive of this version again")
-    scenes, samples = _by_token(folder, "scene"), _by_token(folder, "sample")
-    sensors, calibrations = _by_token(folder, "sensor"), _by_token(folder, "calibrated_sensor")
-    data = [_row("sample_data", values) for values in _read_rows(folder, "sample_data", _is_key_frame)]
-    used = {row.text("ego_pose_token") for row in data}
-    poses = _by_token(folder, "ego_pose", lambda values: values.get("token") in used)
-
-    readings: dict[str, dict[str, Reading]] = {token: {} for token in samples}
-    for row in data:
-        calibration = _follow(row, "calibrated_sensor", calibrations)
-        sample_token = _follow(row, "sample", samples).text("token")
-        channel = _follow(calibration, "sensor", sensors).text("channel")
-        if channel in readings[sample_token]:
-            raise DataError(f"{row.label}: sample {sample_token} has two key frames of {channel}; remove one")
-        readings[sample_token][channel] = Reading(row, _follow(row, "ego_pose", poses), calibration)
-    return NuScenesTables(_by_scene(scenes, samples, readings), _channels(sensors))
+        raise DataError(
+            f"{root / version} lacks {', '.join(missing)}; extract the metadata archive of this version again"
+        )
+    has_boxes = all((root / version / f"{name}.json").is_file() for name in BOX_TABLES)
+    names = NEEDED_TABLES + (BOX_TABLES if has_boxes else ())
+    return {name: path_inside(root, f"{version}/{name}.json", f"table {name}") for name in names}
 
 
-def _by_scene(
-    scenes: dict[str, Row], samples: dict[str, Row], readings: dict[str, dict[str, Reading]]
-) -> dict[str, tuple[KeyFrame, ...]]:
-    frames: dict[str, list[KeyFrame]] = {}
-    for token, row in samples.items():
-        name = _follow(row, "scene", scenes).text("name")
-        frames.setdefault(name, []).append(KeyFrame(token, _stamp_ns_of(row), readings[token]))
-    names = [row.text("name") for row in scenes.values()]
-    for name in names:
-        if names.count(name) > 1:
-            raise DataError(f"scene.json: {names.count(name)} scenes are named {name!r}; names must differ")
-    return {name: tuple(sorted(frames[name], key=lambda f: f.stamp_ns)) for name in sorted(names) if name in frames}
+@dataclass(frozen=True)
+class Target:
+    """A table that others refer to."""
+
+    table: str
+    lookup: KeyLookup
+    refused: Mapping[bytes, str]  # by key: its rows that could not be read, and why
 
 
-def _channels(sensors: dict[str, Row]) -> dict[str, tuple[str, ...]]:
-    channels: dict[str, tuple[str, ...]] = {}
-    for row in sensors.values():
-        modality = row.text("modality")
-        channel = row.text("channel")
-        # Channels become file names of masks and keys of rigs.
-        if "/" in channel or ".." in channel:
-            raise DataError(f"{row.label}: channel {channel!r} is not a plain name; mend the table")
-        channels[modality] = (*channels.get(modality, ()), channel)
-    return channels
+@dataclass(frozen=True)
+class TableReader:
+    """Reads the tables of one version; what cannot be used goes to `faults`."""
+
+    files: Mapping[str, Path]
+    book: TokenBook = field(default_factory=TokenBook)
+    faults: Faults = field(default_factory=Faults)
+
+    def batches(
+        self, table: str, fields: Sequence[Field], refuse: Callable[[JsonRow, str], None]
+    ) -> Iterator[dict[str, Column]]:
+        """Yield the columns of a table, batch by batch; `refuse` is told each bad row and why."""
+        for rows in iter_row_batches(self.files[table]):
+            columns, bad = columns_of(table, rows, fields)
+            for row in bad:
+                refuse(row.values, row.message)
+            yield columns
+
+    def read(
+        self, table: str, fields: Sequence[Field], scope: FaultScope
+    ) -> tuple[dict[str, Column], dict[bytes, str]]:
+        """Return a small table's columns, tokens all different, and its refused rows by key."""
+        refused: dict[bytes, str] = {}
+
+        def refuse(values: JsonRow, message: str) -> None:
+            self.faults.add(scope, message)
+            refused.update(dict.fromkeys(self.token_key(values), message))
+
+        parts = list(self.batches(table, fields, refuse))
+        columns = {f.name: np.concatenate([f.pack([]), *(part[f.name] for part in parts)]) for f in fields}
+        repeated = KeyLookup.of(columns["token"]).repeated_rows()
+        for row in repeated:
+            self.faults.add(scope, repeated_message(table, self.book.text(columns["token"][row])))
+        return {name: np.delete(column, repeated, axis=0) for name, column in columns.items()}, refused
+
+    def token_key(self, values: JsonRow) -> list[bytes]:
+        """Return the key of a row's token, as a list that is empty where it has none."""
+        keys = self.book.keys([values.get("token")])
+        return [] if keys is None else keys.tolist()
+
+    def follow(
+        self, table: str, columns: Mapping[str, Column], target: Target, scope_of: Callable[[int], FaultScope]
+    ) -> tuple[NDArray[np.int64], dict[bytes, str]]:
+        """Return per row the row of `target` it refers to, -1 where there is none, and these refused rows by key."""
+        found = target.lookup.find(columns[f"{target.table}_token"])
+        refused = {}
+        for row in np.flatnonzero(found < 0).tolist():
+            refused[columns["token"][row]] = message = self._dangling(table, columns, target, row)
+            self.faults.add(scope_of(row), message)
+        return found, refused
+
+    def _dangling(self, table: str, columns: Mapping[str, Column], target: Target, row: int) -> str:
+        label = self.label(table, columns["token"][row])
+        name = f"{target.table}_token"
+        key = columns[name][row]
+        if key in target.refused:
+            return f"{label}: {target.refused[key]}"
+        token = self.book.text(key)
+        return f"{label}: {name} {token[:64]!r} is not in {target.table}.json; use tables of one version"
+
+    def label(self, table: str, key: bytes) -> str:
+        """Return what errors call a row."""
+        return row_of(table, {"token": self.book.text(key)}).label
 
 
-def _read_rows(folder: Path, table: str, keep: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
-    path = folder / f"{table}.json"
-    content = read_json(path, lambda values: values if keep(values) else None)
-    if not isinstance(content, list):
-        raise DataError(f"{path}: expected a list of rows; the file is damaged or of another format")
-    return require_rows([values for values in content if values is not None], str(path))
+def repeated_message(table: str, token: str) -> str:
+    """Say that two rows of a table have one token."""
+    return f"{row_of(table, {'token': token}).label}: an earlier row has the same token; remove one"
 
 
-def _by_token(folder: Path, table: str, keep: Callable[[dict[str, Any]], bool] = lambda _: True) -> dict[str, Row]:
-    rows = (_row(table, values) for values in _read_rows(folder, table, keep))
-    return {row.text("token"): row for row in rows}
-
-
-def _row(table: str, values: dict[str, Any]) -> Row:
-    return Row(f"{table}.json row {str(values.get('token', '(no token)'))[:64]}", values)
-
-
-def _is_key_frame(values: dict[str, Any]) -> bool:
-    if "is_key_frame" not in values:
-        raise DataError(f"{_row('sample_data', values).label} has no field 'is_key_frame'; the file is damaged")
-    is_key_frame = values["is_key_frame"]
-    if not isinstance(is_key_frame, bool):  # bool("false") is True
-        label = _row("sample_data", values).label
-        raise DataError(f"{label}: is_key_frame must be true or false, got {str(is_key_frame)[:60]!r}; mend the row")
-    return is_key_frame
-
-
-def _follow(row: Row, table: str, target: dict[str, Row]) -> Row:
-    token = row.text(f"{table}_token")
-    if token not in target:
-        raise DataError(f"{row.label}: {table}_token {token!r} is not in {table}.json; use tables of one version")
-    return target[token]
-
-
-def _stamp_ns_of(row: Row) -> int:
-    return require_stamp(row.label, row.integer("timestamp") * NS_PER_US)
-
-
-def _pose_of(row: Row) -> Array:
-    return rigid_of(row.label, row.numbers("rotation", 4), row.numbers("translation", 3))
+def starts_of(owners: NDArray[Any], count: int) -> NDArray[np.int64]:
+    """Return [count + 1] where the rows of each owner begin, of rows in order of their owner."""
+    return np.searchsorted(owners, np.arange(count + 1)).astype(np.int64)

@@ -10,7 +10,7 @@ from typing import Any
 from surround_depth.errors import CalibrationError, DataError
 from surround_depth.geometry import Array, quaternion_to_R, rigid
 
-_YEAR_2200_NS = 7_258_118_400 * 10**9
+YEAR_2200_NS = 7_258_118_400 * 10**9
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,14 @@ class Row:
         return self.values[key]
 
     def _error(self, key: str, expected: str, value: Any) -> DataError:
-        return DataError(f"{self.label}: {key} must be {expected}, got {str(value)[:60]!r}; mend the row")
+        return DataError(f"{self.label}: {key} must be {expected}, got {_shortened(value)!r}; mend the row")
+
+
+def _shortened(value: Any) -> str:
+    try:
+        return str(value)[:60]
+    except ValueError:  # an integer of thousands of digits
+        return "a huge integer"
 
 
 def require_stamp(label: str, stamp_ns: int) -> int:
@@ -81,15 +88,22 @@ def require_stamp(label: str, stamp_ns: int) -> int:
     Raises:
         DataError: it does not: the file counts in another unit (DDAD has scenes whose times are ten times too large).
     """
-    if not 0 < stamp_ns < _YEAR_2200_NS:
+    if not 0 < stamp_ns < YEAR_2200_NS:
         raise DataError(f"{label}: its timestamp is not between 1970 and 2200; the file counts in another unit of time")
     return stamp_ns
 
 
 def _finite(row: Row, key: str, value: Any) -> float:
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not _is_finite(value):
         raise row._error(key, "finite numbers", value)
     return float(value)
+
+
+def _is_finite(value: int | float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer that no float holds
+        return False
 
 
 def require_rows(content: Any, label: str) -> list[dict[str, Any]]:

@@ -6,14 +6,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from surround_depth.data import truth_sidecar
-from surround_depth.data.nuscenes import NuScenesDataset, NuScenesSequence
+from surround_depth.data.damage import OnDamage
+from surround_depth.data.nuscenes import NuScenesDataset, Rate
+from surround_depth.data.nuscenes_sequence import NuScenesSequence
 from surround_depth.data.paths import OWN_BODY_FOLDER
-from surround_depth.data.sample import Sample
+from surround_depth.data.sample import Box, Sample
+from surround_depth.data.splits import Split
 from surround_depth.errors import DataError
+from surround_depth.frame import PointCloud
 
 
 class SyntheticDataset:
     """A tree of `tools/make_synthetic.py`: samples carry dense truth, cameras their own-body masks.
+
+    Arguments are those of `NuScenesDataset`.
 
     Raises:
         DataError: no such folder, no dense depth in it, or a damaged table.
@@ -22,9 +28,20 @@ class SyntheticDataset:
     name = "synthetic"
     licence = "synthetic: rendered by surround_depth, no rights reserved"
 
-    def __init__(self, root: str | Path, version: str | None = None, cameras: tuple[str, ...] | None = None) -> None:
-        self._tree = NuScenesDataset(root, version, cameras, own_body_dir=Path(root) / OWN_BODY_FOLDER)
-        self.root = self._tree.root
+    def __init__(
+        self,
+        root: str | Path,
+        version: str | None = None,
+        cameras: tuple[str, ...] | None = None,
+        *,
+        rate: Rate = "keyframes",
+        split: Split | None = None,
+        on_damage: OnDamage = "raise",
+    ) -> None:
+        own_body_dir = Path(root) / OWN_BODY_FOLDER
+        self._tree = NuScenesDataset(root, version, cameras, own_body_dir, rate=rate, split=split, on_damage=on_damage)
+        self.root, self.version, self.split = self._tree.root, self._tree.version, split
+        self.damage = self._tree.damage
         if not (self.root / truth_sidecar.FOLDER).is_dir():
             raise DataError(f"{self.root} has no {truth_sidecar.FOLDER}/; open a tree without truth as nuscenes")
 
@@ -48,9 +65,23 @@ class SyntheticSequence:
         """Name of the scene."""
         return self.tree.name
 
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The lighting: the word before the movers in the description that `synthetic.drive` writes."""
+        parts = self.tree.description.split(", ")
+        return (parts[-2],) if len(parts) > 1 and parts[-1].endswith(" movers") else ()
+
     def __len__(self) -> int:
         return len(self.tree)
 
     def __getitem__(self, index: int) -> Sample:
         sample = self.tree[index]
         return replace(sample, truth=truth_sidecar.read_frame_truth(self.tree.root, sample.frame))
+
+    def sweeps(self, index: int, before: int, after: int) -> tuple[PointCloud, ...]:
+        """Return the sweeps around a sample; see `NuScenesSequence.sweeps`."""
+        return self.tree.sweeps(index, before, after)
+
+    def boxes(self, index: int) -> tuple[Box, ...]:
+        """Return the boxes of a sample; see `NuScenesSequence.boxes`."""
+        return self.tree.boxes(index)

@@ -14,8 +14,8 @@ from whole_trees import write_nuscenes
 
 from surround_depth.data.lidar_depth import T_cam_lidar_ego, project_lidar
 from surround_depth.data.nuscenes import NuScenesDataset
-from surround_depth.data.nuscenes_tables import read_tables
 from surround_depth.errors import DataError
+from surround_depth.geometry import quaternion_to_R, rigid
 
 # reference: protocols, section 10 (z > 0.5 m, 0 <= u < W, 0 <= v < H, not rounded, float64)
 POINT_COUNTS = {
@@ -27,6 +27,7 @@ POINT_COUNTS = {
     "CAM_BACK_LEFT": 4097,
 }
 VERSION = "v1.0-mini"
+LIDAR_SENSOR = "dc8b396651c05aedbb9cdaae573bb567"  # token of LIDAR_TOP
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +71,14 @@ def test_real_chain_equals_the_reference(real_data):
     """mmdetection3d built its lidar2cam from the same tables by its own code."""
     reference = json.loads((real_data / "nuscenes" / "reference_calib.json").read_text())
     sample = NuScenesDataset(real_data / "nuscenes").sequence("scene-0061")[0]
-    lidar = read_tables(real_data / "nuscenes" / "v1.0-test").scenes["scene-0061"][0].readings["LIDAR_TOP"]
+    (mounting,) = [
+        row
+        for row in json.loads((real_data / "nuscenes" / "v1.0-test" / "calibrated_sensor.json").read_text())
+        if row["sensor_token"] == LIDAR_SENSOR
+    ]
+    T_ego_lidar = rigid(quaternion_to_R(mounting["rotation"]), mounting["translation"])
     for i, camera in enumerate(sample.frame.rig.cameras):
-        ours = T_cam_lidar_ego(sample.lidar, sample.frame.T_world_ego[i], camera) @ lidar.T_ego_sensor
+        ours = T_cam_lidar_ego(sample.lidar, sample.frame.T_world_ego[i], camera) @ T_ego_lidar
         theirs = np.array(reference["cameras"][camera.name]["T_cam_lidar_egomotion_compensated"])
         np.testing.assert_allclose(ours, theirs, atol=4e-8)
         np.testing.assert_array_equal(camera.K, reference["cameras"][camera.name]["K"])

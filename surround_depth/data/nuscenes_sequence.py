@@ -1,0 +1,191 @@
+"""The samples of one nuScenes scene: images, sweeps and boxes, read when asked for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surround_depth.data.assemble import CameraReading, assemble_frame, in_ring_order
+from surround_depth.data.nuscenes_index import Reading, pose_of
+from surround_depth.data.nuscenes_moments import Moments, SceneReadings
+from surround_depth.data.paths import path_inside, read_own_body
+from surround_depth.data.row_columns import NS_PER_US
+from surround_depth.data.sample import Box, Sample
+from surround_depth.errors import CalibrationError, DataError
+from surround_depth.frame import PointCloud
+from surround_depth.geometry import transform
+from surround_depth.imaging import read_encoded
+from surround_depth.rig import Camera, Rig
+
+# Nominal firing times after CAM_FRONT_LEFT: the spinning LiDAR triggers each camera as it sweeps past. Stamps of sample
+# ca9a282c9e77460f8360f564131a8af5.
+TRIGGER_OFFSET_MS = {
+    "CAM_FRONT_LEFT": 0.0,
+    "CAM_FRONT": 7.6,
+    "CAM_FRONT_RIGHT": 15.5,
+    "CAM_BACK_RIGHT": 23.0,
+    "CAM_BACK": 32.7,
+    "CAM_BACK_LEFT": 42.6,
+}
+LIDAR_FIELDS = 5  # x, y, z, intensity, ring: float32
+CONDITION_WORDS = ("night", "rain")  # that nuScenes writes into the description of a scene
+
+
+@dataclass(frozen=True, eq=False)
+class NuScenesSequence:
+    """The samples of one scene. Made by `NuScenesDataset.sequence`."""
+
+    readings: SceneReadings
+    root: Path
+    moments: Moments
+    cameras: dict[str, Reading]  # per camera its first reading, whose calibration stands in where it recorded nothing
+    own_body_dir: Path | None
+    reorder: bool  # into ring order
+    sweep_fault: str | None = None  # why the records between key frames may not be read
+    box_fault: str | None = None  # why the annotations may not be read
+    _rigs: dict[tuple[int, ...], Rig] = field(default_factory=dict)
+    _masks: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Name of the scene."""
+        return self.readings.scene.name
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Those of "night" and "rain" that the scene's description holds as whole words."""
+        words = set(re.findall(r"[a-z]+", self.readings.scene.description.lower()))
+        return tuple(word for word in CONDITION_WORDS if word in words)
+
+    @property
+    def description(self) -> str:
+        """What the tables say of the scene."""
+        return self.readings.scene.description
+
+    def __len__(self) -> int:
+        return len(self.moments)
+
+    def __getitem__(self, index: int) -> Sample:
+        rig = self._rig(index)
+        cameras = [self._camera(self._reading(name, index)) for name in rig.names]
+        lidar = self._lidar(index)
+        cloud = None if lidar is None else read_sweep(self.root, lidar)
+        return Sample(assemble_frame(self.moments.tokens[index], rig, cameras), cloud)
+
+    def sweeps(self, index: int, before: int, after: int) -> tuple[PointCloud, ...]:
+        """Return up to `before` + 1 + `after` LiDAR sweeps around sample `index` in order of time, its own among them.
+
+        Of all sweeps of the scene, 20 Hz in nuScenes, each in the ego frame at its own stamp; empty where the sample
+        has no sweep.
+
+        Raises:
+            DataError: a sweep is missing or damaged, or a row of the tables between key frames is broken.
+        """
+        own = self._lidar(index)
+        if own is None:
+            return ()
+        if self.sweep_fault is not None:
+            raise DataError(self.sweep_fault)
+        rows = self.readings.of_channel(self.readings.index.channels[own.channel].name)
+        place = int(np.searchsorted(rows, own.row))
+        around = rows[max(0, place - before) : place + after + 1]
+        return tuple(read_sweep(self.root, Reading(own.index, int(row))) for row in around)
+
+    def boxes(self, index: int) -> tuple[Box, ...]:
+        """Return the annotated boxes of sample `index`; empty between key frames and where there are no annotations.
+
+        Raises:
+            DataError: a row of the annotation tables is broken.
+        """
+        if self.box_fault is not None:
+            raise DataError(self.box_fault)
+        tables, sample = self.readings.index, int(self.moments.samples[index])
+        if sample < 0:
+            return ()
+        start, stop = tables.box_starts[sample : sample + 2].tolist()
+        stamp_ns = int(tables.samples[sample]["stamp_us"]) * NS_PER_US
+        boxes = []
+        for row in tables.boxes[start:stop]:
+            width_m, length_m, height_m = row["size_wlh_m"].tolist()
+            category, track = tables.categories[row["category"]], tables.book.text(row["instance"])
+            boxes.append(Box(pose_of(row), (length_m, width_m, height_m), category, track, stamp_ns))
+        return tuple(boxes)
+
+    def _reading(self, channel: str, index: int) -> Reading | None:
+        row = int(self.moments.rows[channel][index])
+        return None if row < 0 else Reading(self.readings.index, row)
+
+    def _lidar(self, index: int) -> Reading | None:
+        readings = (self._reading(name, index) for name in self.readings.index.channels_of("lidar"))
+        return next((reading for reading in readings if reading is not None), None)
+
+    def _camera(self, reading: Reading | None) -> CameraReading | None:
+        if reading is None:
+            return None
+        path = path_inside(self.root, reading.filename, reading.label)
+        return CameraReading(read_encoded(path), reading.stamp_ns, reading.T_world_ego)
+
+    def _rig(self, index: int) -> Rig:
+        """Return this sample's rig: the same object as long as the calibration stays the same."""
+        readings = {name: self._reading(name, index) or first for name, first in self.cameras.items()}
+        key = tuple(reading.calibration for reading in readings.values())
+        if key not in self._rigs:
+            cameras = tuple(self._mounted_camera(name, reading) for name, reading in readings.items())
+            rig = Rig("nuscenes", cameras, f"nuScenes tables, scene {self.name}")
+            self._rigs[key] = in_ring_order(rig) if self.reorder else rig
+        return self._rigs[key]
+
+    def _mounted_camera(self, name: str, reading: Reading) -> Camera:
+        height_px, width_px = reading.size_px
+        try:
+            return Camera(
+                name,
+                height_px,
+                width_px,
+                reading.K,
+                reading.T_ego_sensor,
+                trigger_offset_ms=TRIGGER_OFFSET_MS.get(name, 0.0),
+                own_body=self._own_body(name, height_px, width_px),
+            )
+        except CalibrationError as error:
+            raise DataError(f"{reading.calibration_label} of {reading.label}: {error}") from error
+
+    def _own_body(self, name: str, height_px: int, width_px: int) -> NDArray[np.bool_] | None:
+        if self.own_body_dir is None or not (self.own_body_dir / f"{name}.png").is_file():
+            return None
+        if name not in self._masks:
+            self._masks[name] = read_own_body(self.own_body_dir / f"{name}.png", height_px, width_px)
+        return self._masks[name]
+
+
+def read_sweep(root: Path, reading: Reading) -> PointCloud:
+    """Return a LiDAR sweep in the ego frame at the sweep's own stamp.
+
+    Raises:
+        DataError: the file is missing, not whole records of five float32, or holds values that are not finite.
+    """
+    label = reading.label
+    path = path_inside(root, reading.filename, label)
+    n_bytes = path.stat().st_size
+    record_bytes = 4 * LIDAR_FIELDS
+    if n_bytes % record_bytes:
+        raise DataError(
+            f"{label}: sweep {path} has {n_bytes} bytes, not a multiple of {record_bytes} (five float32 a point); "
+            "it is cut short or of another format: download or copy it again"
+        )
+    records = np.fromfile(path, dtype="<f4").reshape(-1, LIDAR_FIELDS)
+    if not np.isfinite(records[:, :4]).all():
+        raise DataError(f"{label}: sweep {path} holds values that are not finite; download or copy it again")
+    points_m = transform(reading.T_ego_sensor, records[:, :3].astype(np.float64))
+    return PointCloud(
+        points_m.astype(np.float32),
+        "ego",
+        reading.stamp_ns,
+        frame_id=reading.sample_token,
+        T_world_ego=reading.T_world_ego,
+        intensity=records[:, 3].copy(),
+    )
