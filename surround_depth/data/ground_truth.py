@@ -15,9 +15,10 @@ from surround_depth.data.network_truth import TruthKind, truth_depth_m
 from surround_depth.data.sample import DenseTruth, Sample
 from surround_depth.errors import ConfigError, DataError
 from surround_depth.frame import PointCloud
-from surround_depth.geometry import Array
+from surround_depth.geometry import Array, invert_rigid
 from surround_depth.imaging import ImagePlan, ImagePlans, InputSpec
 from surround_depth.metrics.lanczos_mask import kept_after_lanczos
+from surround_depth.metrics.overlap import InsideRule, Neighbour, overlap_mask, ring_neighbours
 from surround_depth.metrics.protocols import DatasetRule, Protocol
 from surround_depth.rig import Camera, Rig
 from surround_depth.window import ImageWindow
@@ -43,9 +44,11 @@ class GroundTruth:
     def __init__(self, protocol: Protocol, dataset: str, kind: TruthKind = "lidar") -> None:
         self.protocol = protocol
         self.kind = kind
+        self.dataset = dataset
         self.rule: DatasetRule = protocol.rule(dataset)
         self._plans: dict[tuple[str, tuple[ImageWindow, ...]], ImagePlans] = {}
         self._kept: dict[tuple[str, str, ImageWindow], NDArray[np.bool_]] = {}
+        self._last: tuple[Sample, tuple[SparseDepth, ...]] | None = None
 
     def truths(self, sample: Sample, windows: Sequence[ImageWindow]) -> tuple[CameraTruth, ...]:
         """Return the truth of every camera; empty for one without an image.
@@ -59,25 +62,62 @@ class GroundTruth:
         """
         if self.protocol.truth == "network":
             return self._on_network(sample, tuple(windows))
-        pairs = zip(sample.frame.rig.cameras, windows, strict=True)
+        cameras = sample.frame.rig.cameras
+        if self.protocol.truth == "points" and self.kind == "lidar":
+            return tuple(
+                self._points(sample, i, camera) if sample.frame.camera_valid[i] else _NOTHING
+                for i, camera in enumerate(cameras)
+            )
+        return self._brought_to(sample.frame.rig, self.recorded(sample), windows)
+
+    def overlaps(self, sample: Sample, windows: Sequence[ImageWindow]) -> tuple[CameraTruth, ...] | None:
+        """Return the truth that a neighbour sees too; None where the protocol has no truth on recorded pixels.
+
+        The rest is taken out at recorded resolution, before anything is brought to another size, as CylinderDepth
+        exports it: static extrinsics on nuScenes, poses at image time on DDAD, no occlusion test of its own.
+        """
+        if self.protocol.truth in ("network", "points"):
+            return None
+        inside: InsideRule = "width" if self.dataset == "ddad" else "last_pixel"
+        kept = tuple(
+            depth.where(overlap_mask(depth.uv_px, depth.depth_m, camera, neighbours, inside))
+            for depth, camera, neighbours in zip(
+                self.recorded(sample), sample.frame.rig.cameras, self._neighbours(sample), strict=True
+            )
+        )
+        return self._brought_to(sample.frame.rig, kept, windows)
+
+    def on_grids(self, sample: Sample, windows: Sequence[ImageWindow]) -> tuple[NDArray[np.float32], ...]:
+        """Return N maps [h, w] of the recorded truth on the predictions' grids, value by value; NaN = none."""
+        pairs = zip(self.recorded(sample), windows, strict=True)
         return tuple(
-            self._camera_truth(sample, i, camera, window)
-            if sample.frame.camera_valid[i]
-            else _places(np.empty((0, 2)), np.empty(0, np.float32), on_grid=self.protocol.truth == "downsampled")
-            for i, (camera, window) in enumerate(pairs)
+            resize_sparse_preserve(depth, window).dense(window.grid_height_px, window.grid_width_px)
+            for depth, window in pairs
         )
 
-    def _camera_truth(self, sample: Sample, i: int, camera: Camera, window: ImageWindow) -> CameraTruth:
-        if self.protocol.truth == "points" and self.kind == "lidar":
-            return self._points(sample, i, camera)
-        depth = self._recorded(sample, i, camera)
+    def recorded(self, sample: Sample) -> tuple[SparseDepth, ...]:
+        """Return the truth [N] on the pixels of the recorded images, kept for the sample asked for last."""
+        if self._last is None or self._last[0] is not sample:
+            cameras = sample.frame.rig.cameras
+            valid = sample.frame.camera_valid
+            depths = tuple(self._recorded(sample, i, c) if valid[i] else NO_PIXEL for i, c in enumerate(cameras))
+            self._last = sample, depths
+        return self._last[1]
+
+    def _brought_to(
+        self, rig: Rig, depths: Sequence[SparseDepth], windows: Sequence[ImageWindow]
+    ) -> tuple[CameraTruth, ...]:
+        triples = zip(rig.cameras, depths, windows, strict=True)
+        return tuple(self._camera_truth(rig, camera, depth, window) for camera, depth, window in triples)
+
+    def _camera_truth(self, rig: Rig, camera: Camera, depth: SparseDepth, window: ImageWindow) -> CameraTruth:
         if self.protocol.own_body == "masked" and camera.own_body is not None:
             depth = depth.where(~camera.own_body[depth.row, depth.column])
         if self.protocol.truth != "downsampled":
             return _pixels(depth, on_grid=False)
         depth = resize_sparse_preserve(depth, window)
         if self.protocol.own_body == "any_non_zero" and camera.own_body is not None:
-            depth = depth.where(self._keeps(sample.frame.rig, camera, window)[depth.row, depth.column])
+            depth = depth.where(self._keeps(rig, camera, window)[depth.row, depth.column])
         return _pixels(depth, on_grid=True)
 
     def _recorded(self, sample: Sample, i: int, camera: Camera) -> SparseDepth:
@@ -95,6 +135,15 @@ class GroundTruth:
             self.rule.rasteriser,
         )
         return visible(depth, camera) if self.protocol.occlusion_test else depth
+
+    def _neighbours(self, sample: Sample) -> list[list[Neighbour]]:
+        """Return each camera's ring neighbours and the way to them."""
+        rig, poses = sample.frame.rig, sample.frame.T_world_ego
+        T = rig.T_ego_cam if poses is None or self.dataset != "ddad" else poses @ rig.T_ego_cam
+        return [
+            [Neighbour(rig.cameras[j], invert_rigid(T[j]) @ T[i]) for j in around if sample.frame.camera_valid[j]]
+            for i, around in enumerate(ring_neighbours(rig))
+        ]
 
     def _points(self, sample: Sample, i: int, camera: Camera) -> CameraTruth:
         """Return the points inside the image where they fell: strictly inside, as SelfOcc asks."""
@@ -135,6 +184,10 @@ class GroundTruth:
         return self._kept[key]
 
 
+NO_PIXEL = SparseDepth(*(np.empty(0, np.int64),) * 2, np.empty(0, np.float32), np.empty(0, np.int64))
+_NOTHING = CameraTruth(np.empty((0, 2)), np.empty(0, np.float32), on_grid=False)
+
+
 def _plans_of(rig: Rig, windows: tuple[ImageWindow, ...]) -> ImagePlans:
     """Return the plans whose windows these are."""
     sizes = {(window.grid_height_px, window.grid_width_px) for window in windows}
@@ -167,7 +220,7 @@ def _sparse(depth_m: NDArray[np.float32]) -> SparseDepth:
 
 
 def _pixels(depth: SparseDepth, *, on_grid: bool) -> CameraTruth:
-    return _places(np.stack([depth.column, depth.row], axis=-1), depth.depth_m, on_grid=on_grid)
+    return _places(depth.uv_px, depth.depth_m, on_grid=on_grid)
 
 
 def _places(uv_px: NDArray[np.generic], depth_m: NDArray[np.float32], *, on_grid: bool) -> CameraTruth:

@@ -38,6 +38,11 @@ class SparseDepth(NamedTuple):
     depth_m: NDArray[np.float32]  # [n] z along the optical axis
     point_index: NDArray[np.int64]  # [n] which point of the cloud
 
+    @property
+    def uv_px(self) -> NDArray[np.int64]:
+        """Pixels (u, v) [n, 2]."""
+        return np.stack([self.column, self.row], axis=-1)
+
     def dense(self, height_px: int, width_px: int) -> NDArray[np.float32]:
         """Return the depth map [H, W]; NaN = none."""
         depth_m = np.full((height_px, width_px), np.nan, np.float32)

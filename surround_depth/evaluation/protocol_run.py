@@ -14,40 +14,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from surround_depth.data.ground_truth import CameraTruth, GroundTruth
+from surround_depth.data.ground_truth import GroundTruth
 from surround_depth.data.network_truth import TruthKind
 from surround_depth.data.sample import Sample, SampleSequence
 from surround_depth.errors import DataError
+from surround_depth.evaluation.across import measure_batch, measure_pair
+from surround_depth.evaluation.measures import measure_moment
+from surround_depth.evaluation.moment import ListedSample, Moment
 from surround_depth.evaluation.prediction import Prediction, Predictor
 from surround_depth.metrics.compare import Pairs, UnitScore, score_unit_batch
+from surround_depth.metrics.measure import Measure
 from surround_depth.metrics.protocols import Protocol
 from surround_depth.metrics.records import Record
-from surround_depth.metrics.resample import answers_at
-
-
-@dataclass(frozen=True)
-class ListedSample:
-    """One line of the sample list: where it stands, and where its sample is read. A sample may be listed twice."""
-
-    index: int  # place in the list
-    sequence: SampleSequence
-    position: int  # in the sequence
-
 
 Batch = tuple[ListedSample, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Moment:
-    """One sample with what was answered and what is true. N cameras in rig order."""
-
-    listed: ListedSample
-    sample: Sample
-    prediction: Prediction
-    truths: tuple[CameraTruth, ...]
-    answers_m: tuple[NDArray[np.float32], ...]  # N x [P], at the places of `truths`; NaN = no answer
 
 
 @dataclass(frozen=True)
@@ -82,6 +63,7 @@ class Evaluator:
         dataset: "nuscenes", "ddad" or "synthetic".
         kind: what is true; published protocols mean LiDAR.
         skips_damage: a sample that cannot be read is left out and told of in `BatchResult.damage`, instead of raising.
+        only_depth: leave out everything but the depth errors.
     """
 
     def __init__(
@@ -92,11 +74,14 @@ class Evaluator:
         *,
         kind: TruthKind = "lidar",
         skips_damage: bool = False,
+        only_depth: bool = False,
     ) -> None:
         self.predictor = predictor
         self.protocol = protocol
         self.truth = GroundTruth(protocol, dataset, kind)
         self._skips_damage = skips_damage
+        self._only_depth = only_depth
+        self._last: Moment | None = None  # flicker needs it once more
 
     def score(self, batch: Batch) -> BatchResult:
         """Return the records of one batch.
@@ -104,10 +89,15 @@ class Evaluator:
         Raises:
             DataError: a sample cannot be read, has no truth of this kind, or the prediction does not fit its cameras.
         """
-        moments, damage, digest = [], [], hashlib.sha256()
+        moments: list[Moment] = []
+        records: list[Record] = []
+        damage, digest = [], hashlib.sha256()
         for listed in batch:
             try:
                 moment = self.moment(listed)
+                if not self._only_depth:
+                    records += measure_moment(moment, self.truth)
+                    records += self._flicker(moment)
             except DataError as error:
                 if not self._skips_damage:
                     raise
@@ -116,7 +106,10 @@ class Evaluator:
             for truth in moment.truths:
                 digest.update(np.ascontiguousarray(truth.uv_px).tobytes() + truth.depth_m.tobytes())
             moments.append(moment)
-        records = self._records(moments) if moments else []
+            self._last = moment
+        if moments:
+            records = [*self._errors(moments), *records]
+            records += [] if self._only_depth else measure_batch(moments, self.truth)
         return BatchResult(records, digest.hexdigest(), tuple(damage))
 
     def moment(self, listed: ListedSample) -> Moment:
@@ -125,13 +118,19 @@ class Evaluator:
         prediction = self.predictor(sample.frame)
         _require_fit(sample, prediction)
         truths = self.truth.truths(sample, prediction.windows)
-        answers = tuple(
-            answers_at(depth_m, window, truth.uv_px, "none" if truth.on_grid else self.protocol.resampling)
-            for depth_m, window, truth in zip(prediction.depth_m, prediction.windows, truths, strict=True)
-        )
-        return Moment(listed, sample, prediction, truths, answers)
+        return Moment(listed, sample, prediction, truths, self.protocol.resampling)
 
-    def _records(self, moments: Sequence[Moment]) -> list[Record]:
+    def _flicker(self, moment: Moment) -> Iterator[Record]:
+        """Yield what changed since the sample before in the drive, which is read again unless it was scored last."""
+        listed, last = moment.listed, self._last
+        if listed.position == 0:
+            return
+        place = listed.sequence.name, listed.position - 1
+        if last is None or (last.listed.sequence.name, last.listed.position) != place:
+            last = self.moment(ListedSample(listed.index, listed.sequence, listed.position - 1))
+        yield from measure_pair(last, moment, self.truth)
+
+    def _errors(self, moments: Sequence[Moment]) -> list[Record]:
         cameras = moments[0].sample.frame.rig.names
         for moment in moments:
             if moment.sample.frame.rig.names != cameras:
@@ -144,22 +143,14 @@ class Evaluator:
             for m in moments
         ]
         scores = score_unit_batch(cameras, pairs, self.protocol, self.truth.rule.scored_range)
-        return [unit_record(moments[0], score) for score in scores]
+        return [_unit_record(moments[0], score) for score in scores]
 
 
-def unit_record(first: Moment, score: UnitScore) -> Record:
+def _unit_record(first: Moment, score: UnitScore) -> Record:
     """Return the record of a unit that begins with the moment `first`."""
-    errors = score.errors.as_dict()
-    n_pixels = int(errors.pop("n_pixels"))
-    return record_of(
-        first, score.camera, score.group, errors | {"coverage": score.coverage, "ratio": score.ratio}, n_pixels
-    )
-
-
-def record_of(moment: Moment, camera: str, group: str, values: dict[str, float], n_pixels: int) -> Record:
-    """Return a record at the place of a moment."""
-    listed = moment.listed
-    return Record(listed.sequence.name, moment.sample.frame.frame_id, listed.index, camera, group, values, n_pixels)
+    errors = Measure.of_errors(score.errors)
+    values = {**errors.values, "coverage": score.coverage, "ratio": score.ratio}
+    return first.record(score.camera, score.group, Measure(values, errors.n_pixels))
 
 
 def _require_fit(sample: Sample, prediction: Prediction) -> None:

@@ -102,7 +102,12 @@ class ImagePlan:
 
         Turn values of a mirrored plan back with `values[:, ::-1]`; they then lie under `window.mirrored()`.
         """
-        recorded = ImageWindow(
+        recorded = self._recorded_window
+        return recorded.mirrored() if self.mirrored else recorded
+
+    @property
+    def _recorded_window(self) -> ImageWindow:
+        return ImageWindow(
             self.camera.height_px,
             self.camera.width_px,
             self.resized_height_px,
@@ -112,24 +117,11 @@ class ImagePlan:
             self.spec.height_px,
             self.spec.width_px,
         )
-        return recorded.mirrored() if self.mirrored else recorded
 
     @cached_property
     def network_camera(self) -> Camera:
         """The camera of the network's image: K and own-body mask mapped; lens and pose are kept, or mirrored."""
-        camera, spec = self.camera, self.spec
-        scaled_K = resized_K(
-            camera.K, self.resized_width_px / camera.width_px, self.resized_height_px / camera.height_px
-        )
-        own_body = None if camera.own_body is None else self._cover_mask(camera.own_body)
-        cropped = replace(
-            camera,
-            height_px=spec.height_px,
-            width_px=spec.width_px,
-            K=cropped_K(scaled_K, self.left_px, self.top_px),
-            own_body=own_body,
-            own_body_polygons_px=(),
-        )
+        cropped = windowed_camera(self.camera, self._recorded_window)
         return mirrored_camera(cropped) if self.mirrored else cropped
 
     def prepare(self, image: Image) -> NDArray[np.uint8]:
@@ -180,12 +172,29 @@ class ImagePlan:
     def _crop(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return image[self.top_px : self.top_px + self.spec.height_px, self.left_px : self.left_px + self.spec.width_px]
 
-    def _cover_mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """A network pixel touches the own body when any pixel under it does."""
-        covered = cv2.resize(
-            mask.astype(np.float32), (self.resized_width_px, self.resized_height_px), interpolation=cv2.INTER_AREA
-        )
-        return np.asarray(self._crop(covered) > 1e-6)
+
+def windowed_camera(camera: Camera, window: ImageWindow) -> Camera:
+    """Return the camera of the grid that lies over `camera`'s image as `window` says.
+
+    Lens and pose are the same; K and the own-body mask are mapped.
+    """
+    own_body = None if camera.own_body is None else _cover_mask(camera.own_body, window)
+    return replace(
+        camera,
+        height_px=window.grid_height_px,
+        width_px=window.grid_width_px,
+        K=cropped_K(resized_K(camera.K, window.scale_x, window.scale_y), window.left_px, window.top_px),
+        own_body=own_body,
+        own_body_polygons_px=(),
+    )
+
+
+def _cover_mask(mask: NDArray[np.bool_], window: ImageWindow) -> NDArray[np.bool_]:
+    """A grid's pixel touches the own body when any pixel under it does."""
+    size = window.resized_width_px, window.resized_height_px
+    covered = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    rows = slice(window.top_px, window.top_px + window.grid_height_px)
+    return np.asarray(covered[rows, window.left_px : window.left_px + window.grid_width_px] > 1e-6)
 
 
 @dataclass(frozen=True, eq=False)

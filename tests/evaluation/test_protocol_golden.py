@@ -15,7 +15,8 @@ import pytest
 
 from surround_depth.data.sample import Sample
 from surround_depth.evaluation.prediction import Prediction
-from surround_depth.evaluation.protocol_run import BatchResult, Evaluator, ListedSample
+from surround_depth.evaluation.moment import ListedSample
+from surround_depth.evaluation.protocol_run import BatchResult, Evaluator
 from surround_depth.frame import PointCloud, SurroundFrame
 from surround_depth.geometry import rigid
 from surround_depth.metrics.protocols import PROTOCOLS, protocol
@@ -61,7 +62,7 @@ def answer(frame: SurroundFrame) -> Prediction:
 def run(name: str, drive: OneMoment) -> BatchResult:
     """Score the moment as often as the protocol pools moments."""
     batch = tuple(ListedSample(i, drive, 0) for i in range(protocol(name).batch))
-    return Evaluator(answer, protocol(name), "nuscenes").score(batch)
+    return Evaluator(answer, protocol(name), "nuscenes", only_depth=True).score(batch)
 
 
 def abs_rel(name: str, drive: OneMoment) -> float:

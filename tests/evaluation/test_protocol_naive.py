@@ -10,7 +10,8 @@ import pytest
 
 from surround_depth.data.sample import Sample
 from surround_depth.evaluation.prediction import Prediction
-from surround_depth.evaluation.protocol_run import Evaluator, ListedSample, batches
+from surround_depth.evaluation.moment import ListedSample
+from surround_depth.evaluation.protocol_run import Evaluator, batches
 from surround_depth.frame import PointCloud, SurroundFrame
 from surround_depth.geometry import rigid
 from surround_depth.metrics.protocol_means import GroupMeans, protocol_means
@@ -73,7 +74,7 @@ def fast(name: str, drive: RandomDrive, dataset: str) -> dict[str, GroupMeans]:
         return Prediction(tuple(drive.grids(int(frame.frame_id))), (ImageWindow.whole(*SIZE, *GRID),) * 2)
 
     rule = protocol(name)
-    evaluator = Evaluator(predict, rule, dataset)
+    evaluator = Evaluator(predict, rule, dataset, only_depth=True)
     listed = [ListedSample(i, drive, i) for i in range(len(drive))]
     return protocol_means(
         [record for batch in batches(listed, rule) for record in evaluator.score(batch).records], rule
