@@ -1,101 +1,219 @@
-"""Score an engine or a checkpoint on the drives of a data set, against LiDAR and, where there is any, dense truth.
+"""Score an engine, a checkpoint, or any method's depth maps by the protocol of a published table.
 
-    python tools/evaluate.py --engine build/student --dataset synthetic --root out/demo/data --out out/evaluation
-    python tools/evaluate.py --checkpoint runs/nano --dataset nuscenes --root data/nuscenes --out out/scores
+    python tools/evaluate.py --engine build/student --dataset nuscenes --root DATA --protocol sd --out out/sd
+    python tools/evaluate.py --predictions their/maps --dataset ddad --root DATA --protocol vf --out out/theirs
+    torchrun --nproc_per_node=8 tools/evaluate.py --checkpoint runs/nano --dataset ddad --root DATA --out out/nano
 
-Writes scores.json, scores.md and one picture per scene (image, depth, truth, error).
+Writes scores.json, records.jsonl (every image), scores.md and index.html. docs/evaluate.md says how to bring your own
+method, docs/protocols.md which published number to hold against which protocol.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from surround_depth.errors import run_cli
+from surround_depth.errors import ConfigError, DataError, run_cli
 
 if TYPE_CHECKING:
-    from surround_depth.inference.backend import Backend
+    from surround_depth.data.sample import DriveDataset
+    from surround_depth.evaluation.prediction import Predictor
+    from surround_depth.evaluation.protocol_run import Evaluator, ListedSample
+    from surround_depth.evaluation.score_report import ScoreReport
+    from surround_depth.imaging import InputSpec
+
+PROTOCOL_NAMES = "strict, sd, sd:noflip, vf, cv, vi, r3, r3:bug, so, network"
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    model = parser.add_mutually_exclusive_group(required=True)
-    model.add_argument("--engine", type=Path, metavar="DIR", help="what deploy/build_engine.py wrote")
-    model.add_argument("--checkpoint", type=Path, metavar="DIR", help="what tools/train_fsmde.py wrote; runs in torch")
-    parser.add_argument("--dataset", required=True, choices=("nuscenes", "ddad", "synthetic"))
-    parser.add_argument("--root", required=True, type=Path, help="folder of the data set")
-    parser.add_argument("--scenes", nargs="+", metavar="SCENE", help="default: all")
-    parser.add_argument(
-        "--mean-of", nargs="+", metavar="SCENE", help="also score the per-pixel mean and median of these scenes"
+    method = parser.add_mutually_exclusive_group(required=True)
+    method.add_argument("--engine", type=Path, metavar="DIR", help="what deploy/build_engine.py wrote")
+    method.add_argument("--checkpoint", type=Path, metavar="DIR", help="what tools/train_fsmde.py wrote; runs in torch")
+    method.add_argument("--predictions", type=Path, metavar="DIR", help="depth maps of any method (docs/evaluate.md)")
+    data = parser.add_argument_group("data")
+    data.add_argument("--dataset", required=True, choices=("nuscenes", "ddad", "synthetic"))
+    data.add_argument("--root", required=True, type=Path, help="folder of the data set")
+    data.add_argument("--version", help="nuScenes: folder of the tables; DDAD: split of the scene list")
+    data.add_argument("--masks", type=Path, metavar="DIR", help="own-body masks, for protocols that use them")
+    data.add_argument("--scenes", nargs="+", metavar="SCENE", help="default: all")
+    data.add_argument("--stride", type=int, default=1, help="score every n-th sample (default 1)")
+    data.add_argument("--on-damage", choices=("raise", "skip"), default="raise", help="skip: leave out and count")
+    rule = parser.add_argument_group("rule")
+    rule.add_argument("--protocol", default="strict", metavar="NAME", help=f"{PROTOCOL_NAMES} (default strict)")
+    rule.add_argument("--truth", choices=("lidar", "dense"), default="lidar", help="published protocols mean lidar")
+    rule.add_argument(
+        "--missing", choices=("raise", "no_answer"), default="raise", help="a prediction that is not there"
     )
-    parser.add_argument("--stride", type=int, default=1, help="score every n-th sample (default 1)")
-    parser.add_argument("--min-depth-m", type=float, default=0.5, help="nearest truth that counts (default 0.5)")
-    parser.add_argument("--max-depth-m", type=float, default=80.0, help="farthest truth that counts (default 80)")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR")
+    rule.add_argument("--mean-of", nargs="+", metavar="SCENE", help="also score per-pixel mean and median of these")
+    result = parser.add_argument_group("result")
+    result.add_argument("--out", required=True, type=Path, metavar="DIR")
+    result.add_argument("--name", help="what the method is called in the tables")
+    result.add_argument("--compare", type=Path, metavar="DIR", help="--out of another method's run: what differs")
+    result.add_argument("--save-predictions", type=Path, metavar="DIR", help="leave the answers as a prediction folder")
+    result.add_argument("--frames", type=int, default=3, help="worst and best frames on the page (default 3 each)")
     return parser.parse_args()
 
 
-def open_model(arguments: argparse.Namespace) -> Backend:
+def open_method(arguments: argparse.Namespace, stack: ExitStack) -> tuple[Predictor, dict[str, str], InputSpec | None]:
+    """Return what answers, what it is, and the size it works at, if it has one."""
+    from surround_depth.evaluation.flip import as_protocol_asks
+    from surround_depth.evaluation.prediction_folder import PredictionFolder
+    from surround_depth.evaluation.predictors import EnginePredictor
+    from surround_depth.metrics.protocols import protocol
+
+    if arguments.predictions is not None:
+        folder = PredictionFolder(arguments.predictions, arguments.missing)
+        name = arguments.name or folder.note.method
+        return folder, {"kind": "folder", "name": name, "source": folder.note.source, "flip": "as saved"}, None
     if arguments.engine is not None:
         from surround_depth.inference.backend import open_backend
 
-        return open_backend(arguments.engine)
-    from surround_depth.export.checkpoint import open_checkpoint
+        kind, path = "engine", arguments.engine
+        backend = stack.enter_context(open_backend(path))
+    else:
+        from surround_depth.export.checkpoint import open_checkpoint
 
-    return open_checkpoint(arguments.checkpoint)
+        kind, path = "checkpoint", arguments.checkpoint
+        backend = stack.enter_context(open_checkpoint(path))
+    spec, flip = backend.spec.input, protocol(arguments.protocol).flip
+    facts = {
+        "kind": kind,
+        "name": arguments.name or path.resolve().name,
+        "sha256": backend.spec.model_hash,
+        "input": f"{spec.height_px}x{spec.width_px}",
+        "flip": flip,
+    }
+    return as_protocol_asks(EnginePredictor(backend), flip), facts, spec
 
 
-def trained_scenes(checkpoint: Path) -> list[str]:
-    """Return the names of the scenes that a checkpoint says it was trained on; none where it does not say."""
+def scenes_trained_on(checkpoint: Path, scenes: Sequence[str]) -> str:
+    """Say how many of the scored scenes have names that a checkpoint was trained on."""
     from surround_depth.models.checkpoint import read_checkpoint_config
 
-    scenes = read_checkpoint_config(checkpoint).provenance.get("scenes", {})
-    return list(scenes.get("train", [])) if isinstance(scenes, dict) else []
+    trained = read_checkpoint_config(checkpoint).provenance.get("scenes", {})
+    names = set(trained.get("train", [])) if isinstance(trained, dict) else set()
+    return f"{len(names & set(scenes))} of the {len(scenes)} scored, by name"
+
+
+def baselines(arguments: argparse.Namespace, dataset: DriveDataset, spec: InputSpec | None) -> dict[str, Predictor]:
+    """Return name -> predictors that know the drives of --mean-of but never look at an image."""
+    if not arguments.mean_of:
+        return {}
+    if spec is None:
+        raise ConfigError("--mean-of needs the size of an engine or checkpoint; leave it out with --predictions")
+    from surround_depth.evaluation.baseline import per_pixel_mean_m, per_pixel_median_m
+    from surround_depth.evaluation.predictors import constant_predictor
+    from surround_depth.evaluation.run import samples_of, true_depths
+
+    found = {}
+    for name, baseline in (("per-pixel mean", per_pixel_mean_m), ("per-pixel median", per_pixel_median_m)):
+        training = samples_of(map(dataset.sequence, arguments.mean_of), stride=arguments.stride)
+        found[name] = constant_predictor(baseline(true_depths(training, spec)), spec)
+    return found
+
+
+def saving(predictor: Predictor, folder: Path, facts: dict[str, str]) -> Predictor:
+    """Return the predictor that also leaves its answers in a prediction folder."""
+    from surround_depth.evaluation.prediction_files import PredictionNote, write_note
+    from surround_depth.evaluation.prediction_folder import Saving
+
+    source = " ".join(f"{key} {facts[key]}" for key in ("kind", "sha256", "flip") if key in facts)
+    write_note(folder, PredictionNote(method=facts["name"], source=source))
+    return Saving(predictor, folder)
+
+
+def show_progress(done: int, total: int) -> None:
+    """Tell a terminal how far this process is; a log gets nothing."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\rbatch {done} of {total}" + ("\n" if done == total else ""))
+
+
+def evaluate(arguments: argparse.Namespace, stack: ExitStack) -> None:
+    """Score, and leave the results; in a process that only lends a hand, leave its share."""
+    from surround_depth.evaluation.conditions import conditions_of
+    from surround_depth.evaluation.prediction_folder import PredictionFolder
+    from surround_depth.evaluation.protocol_run import Evaluator, batches, listed_samples
+    from surround_depth.evaluation.sample_list import describe_samples, open_scored_dataset
+    from surround_depth.evaluation.score_report import ScoreOrigin, ScoreReport, describe_dataset, describe_run
+    from surround_depth.evaluation.score_run import score_batches
+    from surround_depth.evaluation.shards import ShardFolder, Worker, fingerprint
+    from surround_depth.metrics.protocols import protocol
+
+    predictor, facts, spec = open_method(arguments, stack)
+    dataset = open_scored_dataset(arguments.dataset, arguments.root, version=arguments.version, masks=arguments.masks)
+    sequences = [dataset.sequence(scene) for scene in arguments.scenes or dataset.scenes()]
+    samples = listed_samples(sequences, arguments.stride)
+    rule = protocol(arguments.protocol)
+    groups = batches(samples, rule)
+    if not groups:
+        raise DataError(f"nothing to score: {len(samples)} samples make no batch of {rule.batch}")
+    if arguments.checkpoint is not None:
+        facts["trained_on"] = scenes_trained_on(arguments.checkpoint, [sequence.name for sequence in sequences])
+    origin = ScoreOrigin(
+        protocol=rule,
+        dataset=describe_dataset(arguments.dataset, dataset, arguments.version),
+        samples=describe_samples(samples, arguments.stride),
+        truth_kind=arguments.truth,
+        predictor=facts,
+        run=describe_run(),
+    )
+    methods = {facts["name"]: predictor, **baselines(arguments, dataset, spec)}
+    if arguments.save_predictions is not None:
+        methods[facts["name"]] = saving(predictor, arguments.save_predictions, facts)
+    worker, shares, evaluators = Worker.from_environment(), {}, {}
+    for name, method in methods.items():
+        evaluators[name] = Evaluator(
+            method, rule, arguments.dataset, kind=arguments.truth, skips_damage=arguments.on_damage == "skip"
+        )
+        run = fingerprint(origin=origin.as_dict(), method=name, damage=arguments.on_damage, missing=arguments.missing)
+        shares[name] = score_batches(
+            evaluators[name],
+            groups,
+            ShardFolder(arguments.out, run, worker),
+            notes=method.notes if isinstance(method, PredictionFolder) else dict,
+            progress=show_progress,
+        )
+    own = shares.pop(facts["name"])
+    if own is not None:
+        others = {name: share for name, share in shares.items() if share is not None}
+        report = ScoreReport(origin, own, conditions_of(sequences), others)
+        write_results(arguments, report, evaluators[facts["name"]], samples)
+
+
+def write_results(
+    arguments: argparse.Namespace, report: ScoreReport, evaluator: Evaluator, samples: Sequence[ListedSample]
+) -> None:
+    """Write all files of a result and print its tables."""
+    from surround_depth.evaluation.score_compare import compare, comparison_section, read_scores
+    from surround_depth.evaluation.score_page import score_page
+    from surround_depth.evaluation.score_report import TABLES_NAME, write_scores
+    from surround_depth.evaluation.score_sections import markdown
+    from surround_depth.files import write_atomic
+
+    write_scores(arguments.out, report)
+    text, compared = markdown(report), None
+    if arguments.compare is not None:
+        first, second = read_scores(arguments.compare), read_scores(arguments.out)
+        compared = comparison_section(first, second, compare(first, second))
+        text += f"\n## Compared\n\n{compared.caption}\n\n{compared.table.markdown()}\n"
+    write_atomic(arguments.out / TABLES_NAME, text.encode())
+    page = score_page(report, evaluator, samples, n_frames=arguments.frames, compared=compared)
+    write_atomic(arguments.out / "index.html", page.encode())
+    print(text)
+    print(f"saved in {arguments.out}")
 
 
 def main() -> None:
     arguments = parse_arguments()
-    from surround_depth.data.build import open_dataset
-    from surround_depth.evaluation.baseline import per_pixel_mean_m, per_pixel_median_m
-    from surround_depth.evaluation.pictures import write_error_picture
-    from surround_depth.evaluation.predictors import EnginePredictor, Predictor, constant_predictor
-    from surround_depth.evaluation.run import samples_of, score_predictors, true_depths
-    from surround_depth.evaluation.score_tables import camera_table, comparison_table
-    from surround_depth.metrics.scoreboard import ScoredRange
-    from surround_depth.runtime.report import write_report
-
-    dataset = open_dataset(arguments.dataset, arguments.root)
-    scenes = arguments.scenes or dataset.scenes()
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    with open_model(arguments) as backend:
-        spec = backend.spec.input
-        engine = EnginePredictor(backend)
-        predictors: dict[str, Predictor] = {"model": engine}
-        if arguments.mean_of:
-            for name, baseline in (("mean", per_pixel_mean_m), ("median", per_pixel_median_m)):
-                training = samples_of(map(dataset.sequence, arguments.mean_of), stride=arguments.stride)
-                predictors[f"per-pixel {name}"] = constant_predictor(baseline(true_depths(training, spec)))
-        samples = samples_of((dataset.sequence(scene) for scene in scenes), stride=arguments.stride)
-        scores = score_predictors(samples, predictors, spec, ScoredRange(arguments.min_depth_m, arguments.max_depth_m))
-        for scene in scenes:
-            sequence = dataset.sequence(scene)
-            sample = sequence[len(sequence) // 2]
-            write_error_picture(sample, engine.infer(sample.frame), arguments.out / f"{scene}.jpg")
-
-    report = {kind: {name: score.as_dict() for name, score in named.items()} for kind, named in scores.items()}
-    write_report(arguments.out / "scores.json", report)
-    text = "\n\n".join(
-        f"Against {kind} truth, {len(scenes)} scenes:\n\n{comparison_table(named).markdown()}\n\n"
-        f"{camera_table(named['model']).markdown()}"
-        for kind, named in scores.items()
-    )
-    (arguments.out / "scores.md").write_text(text + "\n")
-    print(text)
-    if arguments.checkpoint is not None:
-        trained = set(trained_scenes(arguments.checkpoint)) & set(scenes)
-        print(f"{len(trained)} of the {len(scenes)} scenes have names that the checkpoint was trained on")
-    print(f"saved in {arguments.out}")
+    if arguments.stride < 1 or arguments.frames < 0:
+        raise ConfigError(f"--stride {arguments.stride}, --frames {arguments.frames}: expected at least 1 and 0")
+    with ExitStack() as stack:
+        evaluate(arguments, stack)
 
 
 if __name__ == "__main__":

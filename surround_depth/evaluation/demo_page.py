@@ -14,7 +14,7 @@ from string import Template
 import numpy as np
 
 from surround_depth.errors import DataError
-from surround_depth.evaluation.tables import Table
+from surround_depth.evaluation.tables import CaptionedTable
 from surround_depth.frame import PointCloud
 
 MAX_PAGE_POINTS = 120_000
@@ -32,14 +32,6 @@ class Picture:
         path = PurePosixPath(self.path)
         if path.is_absolute() or ".." in path.parts or "://" in self.path:
             raise DataError(f"the demo page embeds files beside it, not {self.path!r}")
-
-
-@dataclass(frozen=True)
-class CaptionedTable:
-    """A table and the sentence above it."""
-
-    caption: str
-    table: Table
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from surround_depth.evaluation.demo_page import CaptionedTable, DemoPage, Picture, Target
+from surround_depth.evaluation.demo_page import DemoPage, Picture, Target
 from surround_depth.evaluation.run import Scores
 from surround_depth.evaluation.score_tables import camera_table, comparison_table
-from surround_depth.evaluation.tables import Table
+from surround_depth.evaluation.tables import CaptionedTable, Table
 from surround_depth.frame import PointCloud
 from surround_depth.inference.latency import p99_text
 from surround_depth.metrics.scoreboard import DepthScores

@@ -1,8 +1,9 @@
-"""Scores as tables: the cameras of one predictor, or one predictor beside another."""
+"""Scores as tables in the field's layout: cameras, range bands or methods as rows, AbsRel to a3 as columns."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 
 from surround_depth.evaluation.tables import Table
 from surround_depth.metrics.depth import DepthErrors
@@ -17,6 +18,41 @@ METRIC_TITLES = {
     "a2": "δ<1.25²",
     "a3": "δ<1.25³",
 }
+
+_OTHER_TITLES = {"coverage": "answered", "ratio": "factor"}
+_NOT_SHOWN = ("silog",)  # no published table has it; scores.json does
+
+
+def means_table(
+    first: str, rows: Mapping[str, Mapping[str, float]], *, mean: Mapping[str, float] | None = None
+) -> Table:
+    """Return rows of named values (name -> value, NaN where there is none), `mean` last where it is given.
+
+    Args:
+        first: header of the column of row names.
+    """
+    lines = dict(rows) if mean is None else {**rows, "mean": mean}
+    names = _columns(lines.values())
+    titles = [METRIC_TITLES.get(name) or _OTHER_TITLES.get(name) or name.replace("_", " ") for name in names]
+    cells = tuple((row, *(_cell(name, values) for name in names)) for row, values in lines.items())
+    return Table((first, *titles), cells, emphasised=None if mean is None else len(cells) - 1)
+
+
+def _columns(rows: Iterable[Mapping[str, float]]) -> tuple[str, ...]:
+    """Return the names that any row has: the field's metrics first; factors only where one is not 1."""
+    rows = list(rows)
+    present = dict.fromkeys(name for row in rows for name in row if name not in _NOT_SHOWN)
+    if all(row.get("ratio", 1.0) == 1.0 for row in rows):
+        present.pop("ratio", None)
+    known = [name for name in (*METRIC_TITLES, *_OTHER_TITLES) if name in present]
+    return (*known, *(name for name in present if name not in known))
+
+
+def _cell(name: str, values: Mapping[str, float]) -> str:
+    value = values.get(name, math.nan)
+    if not math.isfinite(value):
+        return "–"
+    return f"{value:.1%}" if name == "coverage" else f"{value:.3f}"
 
 
 def camera_table(scores: DepthScores) -> Table:

@@ -39,6 +39,14 @@ class Table:
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
+@dataclass(frozen=True)
+class CaptionedTable:
+    """A table and the sentence above it."""
+
+    caption: str
+    table: Table
+
+
 def _padded(line: Sequence[str], widths: Sequence[int]) -> str:
     first, *others = zip(line, widths, strict=True)
     return " | ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)])

@@ -14,13 +14,8 @@ from PIL import Image
 
 from surround_depth.errors import DataError
 from surround_depth.evaluation.prediction import Prediction
-from surround_depth.evaluation.prediction_folder import (
-    PredictionError,
-    PredictionFolder,
-    PredictionNote,
-    write_note,
-    write_prediction,
-)
+from surround_depth.evaluation.prediction_files import PredictionNote, write_note, write_prediction
+from surround_depth.evaluation.prediction_folder import PredictionError, PredictionFolder
 from surround_depth.frame import SurroundFrame
 from surround_depth.window import ImageWindow
 

@@ -1,0 +1,124 @@
+"""Two results side by side: refused unless they mean the same thing, and a difference only where it is one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from surround_depth.data.paths import read_json
+from surround_depth.data.rows import Row
+from surround_depth.errors import DataError
+from surround_depth.evaluation.score_report import RECORDS_NAME, SCHEMA_VERSION, SCORES_NAME
+from surround_depth.evaluation.tables import CaptionedTable, Table
+from surround_depth.metrics.bootstrap import Interval, paired_difference
+from surround_depth.metrics.records import Record
+
+COMPARED = (("metric", "abs_rel"), ("metric", "rmse"), ("metric", "a1"), ("median", "abs_rel"), ("median", "a1"))
+_HIGHER_IS_BETTER = ("a1", "a2", "a3")
+_MUST_AGREE = (
+    ("protocol", "score both by one protocol"),
+    ("samples", "score both on one list of samples"),
+    ("truth", "score both against one truth: the same files, masks and, where the protocol scores on it, network size"),
+)
+
+
+@dataclass(frozen=True)
+class SavedScores:
+    """What `write_scores` left in a folder."""
+
+    folder: Path
+    scores: Mapping[str, Any]
+    records: Sequence[Record]
+
+    @property
+    def name(self) -> str:
+        """Name of the method."""
+        return str(self.scores["predictor"]["name"])
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One number of both methods."""
+
+    group: str
+    metric: str
+    difference: Interval
+    """The second minus the first, over the drives that both were scored on."""
+
+    @property
+    def verdict(self) -> str:
+        """What may be said."""
+        if not self.difference.is_difference:
+            return "no difference shown"
+        higher = self.difference.estimate > 0
+        return "difference: better" if higher == (self.metric in _HIGHER_IS_BETTER) else "difference: worse"
+
+
+def read_scores(folder: Path) -> SavedScores:
+    """Return a saved result.
+
+    Raises:
+        DataError: a file is missing, damaged, or of another version of the schema.
+    """
+    scores = read_json(folder / SCORES_NAME)
+    if not isinstance(scores, dict) or scores.get("schema_version") != SCHEMA_VERSION:
+        raise DataError(f"{folder / SCORES_NAME} is not a result of this version; evaluate again")
+    row = Row(str(folder / SCORES_NAME), scores)
+    row.child("predictor").text("name"), row.child("truth").text("sha256"), row.child("samples").text("sha256")
+    row.child("protocol").text("name")
+    path = folder / RECORDS_NAME
+    try:
+        records = [Record.from_dict(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path} cannot be read ({error}); evaluate again") from error
+    return SavedScores(folder, scores, records)
+
+
+def compare(first: SavedScores, second: SavedScores) -> tuple[Comparison, ...]:
+    """Return the paired differences, second minus first, of what both have.
+
+    Raises:
+        DataError: protocol, samples or truth differ, or the two share fewer than three drives.
+    """
+    for key, advice in _MUST_AGREE:
+        own, other = (_identity(key, saved.scores[key]) for saved in (first, second))
+        if own != other:
+            raise DataError(f"{first.folder} and {second.folder} differ in {key} ({_contrast(own, other)}); {advice}")
+    present = [{(r.group, name) for r in saved.records for name in r.values} for saved in (first, second)]
+    return tuple(
+        Comparison(group, metric, paired_difference(second.records, first.records, group, metric))
+        for group, metric in COMPARED
+        if (group, metric) in present[0] & present[1]
+    )
+
+
+def comparison_section(first: SavedScores, second: SavedScores, found: Sequence[Comparison]) -> CaptionedTable:
+    """Return the comparison as a table."""
+    rows = tuple(
+        (
+            f"{c.group} {c.metric}",
+            f"{c.difference.estimate:+.4f}",
+            f"{c.difference.low:+.4f} to {c.difference.high:+.4f}",
+            c.verdict,
+        )
+        for c in found
+    )
+    n, level = found[0].difference.n_sequences, found[0].difference.level
+    caption = f"{second.name} minus {first.name}, paired over {n} drives; verdicts are about {second.name}:"
+    return CaptionedTable(caption, Table(("number", "difference", f"{level:.0%} interval", "verdict"), rows))
+
+
+def _identity(key: str, tree: Mapping[str, Any]) -> Any:
+    """Return the part of a result that must be equal."""
+    return tree["sha256"] if key in ("samples", "truth") else tree
+
+
+def _contrast(own: Any, other: Any) -> str:
+    """Return the first difference, short enough for an error."""
+    if isinstance(own, dict) and isinstance(other, dict):
+        key = next(key for key in {**own, **other} if own.get(key) != other.get(key))
+        return f"{key}: {str(own.get(key))[:40]} and {str(other.get(key))[:40]}"
+    return f"{str(own)[:12]} and {str(other)[:12]}"

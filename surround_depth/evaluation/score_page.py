@@ -1,0 +1,158 @@
+"""The page of an evaluation: one HTML file that works offline, with tables, curves, and the worst and best frames."""
+
+from __future__ import annotations
+
+import base64
+import html
+import math
+from collections.abc import Iterator, Sequence
+from importlib import resources
+from string import Template
+
+import numpy as np
+
+from surround_depth.evaluation.charts import bar_chart, line_chart
+from surround_depth.evaluation.frame_pictures import draw_moment
+from surround_depth.evaluation.protocol_run import Evaluator, ListedSample
+from surround_depth.evaluation.score_report import ScoreReport
+from surround_depth.evaluation.score_sections import headline, provenance, remarks, sections
+from surround_depth.evaluation.tables import CaptionedTable, Table
+from surround_depth.imaging import encode_jpeg
+from surround_depth.metrics.records import Record
+
+_BAND = "band "
+_MOST_DRIVES = 24
+_JPEG_QUALITY = 84
+
+
+def score_page(
+    report: ScoreReport,
+    evaluator: Evaluator,
+    samples: Sequence[ListedSample],
+    *,
+    n_frames: int = 3,
+    compared: CaptionedTable | None = None,
+) -> str:
+    """Return the page.
+
+    Args:
+        evaluator: what made the records; it answers again for the few frames that are shown.
+        samples: the scored list.
+        n_frames: how many of the worst and of the best frames are shown.
+        compared: a comparison with another method, if there is one.
+
+    Raises:
+        DataError: a frame that was scored cannot be read any more.
+    """
+    ranked = ranked_frames(report.records)
+    worst, best = ranked[:n_frames], ranked[::-1][: min(n_frames, max(0, len(ranked) - n_frames))]
+    tables = [(section.title, section.tables) for section in sections(report)]
+    if compared is not None:
+        tables.insert(1, ("Compared", (compared,)))
+    facts = Table(("what", "which"), tuple(provenance(report).items()))
+    template = Template(resources.files(__package__).joinpath("score_page.html").read_text(encoding="utf-8"))
+    return template.substitute(
+        title=html.escape(f"{report.origin.predictor['name']}: {report.origin.protocol.name}"),
+        subtitle=html.escape(headline(report)),
+        tiles="".join(_tile(what, number) for what, number in _tiles(report)),
+        remarks="".join(f"<li>{html.escape(remark)}</li>" for remark in remarks(report)),
+        charts="\n".join(_chart(caption, svg) for caption, svg in charts(report)),
+        tables="\n".join(f"<h2>{html.escape(title)}</h2>{''.join(map(_table, found))}" for title, found in tables),
+        worst="\n".join(_frame(report, evaluator, samples[index]) for index in worst),
+        best="\n".join(_frame(report, evaluator, samples[index]) for index in best),
+        provenance=_table(CaptionedTable("Hashes are SHA-256.", facts)),
+    )
+
+
+def ranked_frames(records: Sequence[Record]) -> list[int]:
+    """Return places in the sample list, largest metric AbsRel (mean over cameras) first; empty units left out."""
+    errors: dict[int, list[float]] = {}
+    for record in records:
+        if record.group == "metric" and record.n_pixels > 0:
+            errors.setdefault(record.index, []).append(record.values["abs_rel"])
+    return sorted(errors, key=lambda index: (-float(np.mean(errors[index])), index))
+
+
+def charts(report: ScoreReport) -> Iterator[tuple[str, str]]:
+    """Yield (caption, SVG) of every curve that the records hold."""
+    groups, records = report.groups, report.records
+    bands = {
+        name.removeprefix(_BAND): means.mean["abs_rel"]
+        for name, means in groups.items()
+        if name.startswith(_BAND) and means.n_pixels
+    }
+    if bands:
+        yield "AbsRel by true distance, metric.", bar_chart(bands, "AbsRel")
+    scales: list[str] = [scale for scale in ("metric", "median", "shared") if scale in groups]
+    cumulative = {scale: share_below(records, scale) for scale in scales}
+    yield (
+        "Share of all images whose AbsRel is at most the value below; the worst 2 % lie beyond the chart.",
+        line_chart(cumulative, "AbsRel of an image", "share of images"),
+    )
+    drives = drive_errors(records)
+    if len(drives) > 1:
+        shown = dict(list(drives.items())[:_MOST_DRIVES])
+        others = f"; the worst {len(shown)} of {len(drives)}" if len(drives) > len(shown) else ""
+        yield f"AbsRel by drive, metric, worst first{others}.", bar_chart(shown, "AbsRel")
+    if "metric" in groups:
+        cameras = {name: values.get("abs_rel", math.nan) for name, values in groups["metric"].cameras.items()}
+        yield "AbsRel by camera, metric.", bar_chart(cameras, "AbsRel")
+
+
+def share_below(records: Sequence[Record], group: str) -> list[tuple[float, float]]:
+    """Return (AbsRel, share of the units with at most that) of every unit, ascending; the largest 2 % are cut off."""
+    values = sorted(r.values["abs_rel"] for r in records if r.group == group and r.n_pixels > 0)
+    kept = values[: math.ceil(0.98 * len(values))]
+    return [(value, (i + 1) / len(values)) for i, value in enumerate(kept)]
+
+
+def drive_errors(records: Sequence[Record]) -> dict[str, float]:
+    """Return drive -> metric AbsRel, the mean over units per camera, then over cameras; the worst drive first."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for record in records:
+        if record.group == "metric" and record.n_pixels > 0:
+            cameras = found.setdefault(record.sequence, {})
+            cameras.setdefault(record.camera, []).append(record.values["abs_rel"])
+    means = {drive: float(np.mean([np.mean(v) for v in cameras.values()])) for drive, cameras in found.items()}
+    return dict(sorted(means.items(), key=lambda item: -item[1]))
+
+
+def _tiles(report: ScoreReport) -> Iterator[tuple[str, str]]:
+    for scale, words in (("metric", "AbsRel, metric"), ("median", "AbsRel after median scaling")):
+        if scale in report.groups:
+            yield words, f"{report.groups[scale].mean['abs_rel']:.3f}"
+    if "metric" in report.groups:
+        mean = report.groups["metric"].mean
+        yield "of the pixels within a factor of 1.25, metric", f"{mean['a1']:.1%}"
+        yield "RMSE, metric", f"{mean['rmse']:.2f} m"
+    yield "of the truth answered", f"{report.coverage:.1%}"
+
+
+def _frame(report: ScoreReport, evaluator: Evaluator, listed: ListedSample) -> str:
+    """Return one moment as a figure with its picture inside."""
+    moment = evaluator.moment(listed)
+    errors = {
+        r.camera: r.values["abs_rel"]
+        for r in report.records
+        if r.group == "metric" and r.index == listed.index and r.n_pixels > 0
+    }
+    picture = draw_moment(moment, {camera: f"{value:.3f}" for camera, value in errors.items()})
+    jpeg = base64.b64encode(encode_jpeg(picture, _JPEG_QUALITY)).decode("ascii")
+    caption = html.escape(
+        f"{listed.sequence.name}, sample {listed.position} (frame {moment.sample.frame.frame_id}): "
+        f"AbsRel {float(np.mean(list(errors.values()))):.3f}"
+    )
+    source = f"data:image/jpeg;base64,{jpeg}"
+    return f'<figure><img src="{source}" alt="{caption}" loading="lazy"><figcaption>{caption}</figcaption></figure>'
+
+
+def _tile(what: str, number: str) -> str:
+    return f'<div class="tile"><b>{html.escape(number)}</b><span>{html.escape(what)}</span></div>'
+
+
+def _chart(caption: str, svg: str) -> str:
+    return f'<figure class="chart">{svg}<figcaption>{html.escape(caption)}</figcaption></figure>'
+
+
+def _table(captioned: CaptionedTable) -> str:
+    return f'<p>{html.escape(captioned.caption)}</p><div class="scroll">{captioned.table.html()}</div>'

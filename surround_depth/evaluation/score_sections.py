@@ -1,0 +1,181 @@
+"""A score report in words and tables, the same for scores.md and for the page: the field's layout first, then the rest.
+
+Only what was measured appears.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from surround_depth.errors import DataError
+from surround_depth.evaluation.score_report import ScoreReport
+from surround_depth.evaluation.score_tables import means_table
+from surround_depth.evaluation.tables import CaptionedTable
+from surround_depth.metrics.bootstrap import interval
+from surround_depth.metrics.protocol_means import GroupMeans
+from surround_depth.metrics.records import RIG
+
+SCALES = {
+    "metric": "as answered, in metres",
+    "median": "after the protocol's median factor",
+    "shared": "one factor for the whole rig",
+}
+_BAND = "band "
+_OVERLAP = {"overlap": "overlap", "consistency": "consistency", "consistency+": "consistency+"}
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what stands below it."""
+
+    title: str
+    tables: tuple[CaptionedTable, ...]
+
+
+def sections(report: ScoreReport) -> tuple[Section, ...]:
+    """Return the report's tables in order of weight."""
+    groups = report.groups
+    found = [
+        Section("Scores", _main(report)),
+        Section("Camera by camera", tuple(_cameras(groups))),
+        Section("By distance", tuple(_bands(groups))),
+        Section("Between cameras", tuple(_between(groups))),
+        Section("By condition", tuple(_conditions(report))),
+        Section("More than depth errors", tuple(_others(groups))),
+    ]
+    return tuple(section for section in found if section.tables)
+
+
+def headline(report: ScoreReport) -> str:
+    """Return one sentence: who, on what, by which protocol."""
+    origin = report.origin
+    protocol, samples = origin.protocol, origin.samples
+    return (
+        f"{origin.predictor['name']} on {origin.dataset['name']}, protocol {protocol.name} ({protocol.title}), "
+        f"{origin.truth_kind} truth, {samples['n']} samples of {samples['n_sequences']} drives"
+    )
+
+
+def remarks(report: ScoreReport) -> tuple[str, ...]:
+    """Return what a reader has to know before he quotes a number; empty where all is as it should be."""
+    return tuple(_remarks(report))
+
+
+def provenance(report: ScoreReport) -> dict[str, str]:
+    """Return what -> which: everything that has to agree before another result may be held against this one."""
+    origin = report.origin
+    parts = {"predictor": report.predictor, "dataset": origin.dataset, "samples": origin.samples, "run": origin.run}
+    flat = {f"{part} {name}": value for part, values in parts.items() for name, value in values.items()}
+    return {
+        "protocol": f"{origin.protocol.name}: {origin.protocol.title}",
+        "truth": f"{origin.truth_kind}, SHA-256 {report.truth_sha256}",
+        **{name: str(value) for name, value in flat.items() if value not in ("", None)},
+    }
+
+
+def markdown(report: ScoreReport) -> str:
+    """Return scores.md."""
+    parts = [f"# {headline(report)}"]
+    parts += [f"- {remark}" for remark in remarks(report)]
+    for section in sections(report):
+        parts.append(f"## {section.title}")
+        parts += [text for table in section.tables for text in (table.caption, table.table.markdown())]
+    parts.append("## Where this comes from")
+    parts.append("\n".join(f"- {name}: {value}" for name, value in provenance(report).items()))
+    return "\n\n".join(parts) + "\n"
+
+
+def _main(report: ScoreReport) -> tuple[CaptionedTable, ...]:
+    name = report.origin.predictor["name"]
+    methods = {name: report.groups, **report.baseline_groups}
+    rows = {
+        f"{method}, {scale}": groups[scale].mean
+        for scale in SCALES
+        for method, groups in methods.items()
+        if scale in groups
+    }
+    scales = "; ".join(f"{scale}: {words}" for scale, words in SCALES.items() if scale in report.groups)
+    order = "cameras, then batches" if report.origin.protocol.batch_first else "images, then cameras"
+    caption = f"Mean over {order}. {scales}.{_interval_text(report)}"
+    return (CaptionedTable(caption, means_table("method, scale", rows)),)
+
+
+def _interval_text(report: ScoreReport) -> str:
+    """Return the interval of the metric AbsRel over drives; empty where its mean is not the one in the table."""
+    protocol = report.origin.protocol
+    if protocol.batch_first or (protocol.empty != "skip" and report.groups["metric"].n_empty):
+        return ""
+    try:
+        found = interval(report.records, "metric", "abs_rel")
+    except DataError as error:
+        return f" No interval: {error}."
+    return (
+        f" Metric AbsRel {found.estimate:.3f}, {found.level:.0%} interval {found.low:.3f} to {found.high:.3f} "
+        f"over {found.n_sequences} drives."
+    )
+
+
+def _cameras(groups: Mapping[str, GroupMeans]) -> Iterator[CaptionedTable]:
+    for scale in ("metric", "median"):
+        if scale in groups:
+            table = means_table("camera", groups[scale].cameras, mean=groups[scale].mean)
+            yield CaptionedTable(f"{scale}: {SCALES[scale]}.", table)
+
+
+def _bands(groups: Mapping[str, GroupMeans]) -> Iterator[CaptionedTable]:
+    rows = {name.removeprefix(_BAND): means.mean for name, means in groups.items() if name.startswith(_BAND)}
+    if rows:
+        yield CaptionedTable(
+            "Errors over the pixels whose true depth lies in the band, metric:", means_table("band", rows)
+        )
+
+
+def _between(groups: Mapping[str, GroupMeans]) -> Iterator[CaptionedTable]:
+    rows = {name: groups[name].mean for name in _OVERLAP if name in groups}
+    if rows:
+        caption = (
+            "overlap: errors where two cameras see the same truth. consistency: how far a neighbour's answer is from a "
+            "camera's own, as published; consistency+: the same without hidden points and own body."
+        )
+        yield CaptionedTable(caption, means_table("what", rows))
+
+
+def _conditions(report: ScoreReport) -> Iterator[CaptionedTable]:
+    for scale in ("metric", "median"):
+        rows = {
+            f"{word} ({sum(word in words for words in report.conditions.values())} drives)": groups[scale].mean
+            for word, groups in report.by_condition.items()
+            if scale in groups
+        }
+        if rows:
+            yield CaptionedTable(f"{scale}, over the drives of a condition:", means_table("condition", rows))
+
+
+def _others(groups: Mapping[str, GroupMeans]) -> Iterator[CaptionedTable]:
+    for name, means in groups.items():
+        if name in SCALES or name in _OVERLAP or name.startswith(_BAND):
+            continue
+        cameras = {("rig" if camera == RIG else camera): values for camera, values in means.cameras.items()}
+        mean = means.mean if len(cameras) > 1 else None
+        yield CaptionedTable(f"{name}:", means_table("camera", cameras, mean=mean))
+
+
+def _remarks(report: ScoreReport) -> Iterator[str]:
+    coverage, metric = report.coverage, report.groups.get("metric")
+    if not math.isnan(coverage) and coverage < 1.0:
+        yield (
+            f"Only {100 * coverage:.2f} % of the truth was answered; the errors are over that part. They cannot be "
+            "held against a method that answers everywhere."
+        )
+    if metric is not None and metric.n_empty:
+        policy = {
+            "nan": "make every mean they enter NaN",
+            "minus_one": "count as -1 where they have truth out of range",
+            "skip": "are left out",
+        }[report.origin.protocol.empty]
+        yield f"{metric.n_empty} of {metric.n_units} images have no scored pixel; by this protocol they {policy}."
+    for lines, what in ((report.damage, "samples left out, damaged"), (report.missing, "answers missing")):
+        if lines:
+            yield f"{len(lines)} {what}; the first: {lines[0]}"
