@@ -21,7 +21,7 @@ from surround_depth.frame import Image
 from surround_depth.geometry import cropped_K, ray_grid, resized_K
 from surround_depth.imaging.decode import decode_image
 from surround_depth.imaging.mirroring import mirrored_camera
-from surround_depth.imaging.resize import resize_image
+from surround_depth.imaging.resize import resize_into
 from surround_depth.rig import Camera, Rig
 from surround_depth.window import ImageWindow
 
@@ -105,7 +105,7 @@ class ImagePlan:
         recorded = self._recorded_window
         return recorded.mirrored() if self.mirrored else recorded
 
-    @property
+    @cached_property
     def _recorded_window(self) -> ImageWindow:
         return ImageWindow(
             self.camera.height_px,
@@ -127,8 +127,7 @@ class ImagePlan:
     def prepare(self, image: Image) -> NDArray[np.uint8]:
         """Return the RGB network input [H, W, 3] of one recorded image."""
         decoded = decode_image(image, self.camera, self.resized_height_px, self.resized_width_px)
-        resized = resize_image(decoded, self.resized_height_px, self.resized_width_px)
-        return np.ascontiguousarray(self._turn(self._crop(resized)))
+        return np.ascontiguousarray(self._turn(resize_into(decoded, self._recorded_window)))
 
     def sample_nearest(self, values: NDArray[Scalar]) -> NDArray[Scalar]:
         """Return `values` [H_i, W_i] of the recorded image at the source pixel nearest to each network pixel [H, W]."""
@@ -168,9 +167,6 @@ class ImagePlan:
     def _turn(self, values: NDArray[Scalar]) -> NDArray[Scalar]:
         """The last step, so that a mirrored plan gives to the bit the flipped values of its twin."""
         return np.ascontiguousarray(values[:, ::-1]) if self.mirrored else values
-
-    def _crop(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return image[self.top_px : self.top_px + self.spec.height_px, self.left_px : self.left_px + self.spec.width_px]
 
 
 def windowed_camera(camera: Camera, window: ImageWindow) -> Camera:
