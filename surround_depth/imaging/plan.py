@@ -127,7 +127,9 @@ class ImagePlan:
     def prepare(self, image: Image) -> NDArray[np.uint8]:
         """Return the RGB network input [H, W, 3] of one recorded image."""
         decoded = decode_image(image, self.camera, self.resized_height_px, self.resized_width_px)
-        return np.ascontiguousarray(self._turn(resize_into(decoded, self._recorded_window)))
+        resized = resize_into(decoded, self._recorded_window)
+        # cv2.flip: numpy turns three bytes per pixel around twenty times slower
+        return np.asarray(cv2.flip(resized, 1), np.uint8) if self.mirrored else np.ascontiguousarray(resized)
 
     def sample_nearest(self, values: NDArray[Scalar]) -> NDArray[Scalar]:
         """Return `values` [H_i, W_i] of the recorded image at the source pixel nearest to each network pixel [H, W]."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -64,26 +65,36 @@ def training_batches(
     """Return the loader of draws `first_draw` .. `first_draw + n_draws`, in order."""
     draws = range(first_draw, first_draw + n_draws)
     return DataLoader(
-        drawn, batch_size=batch_size, sampler=draws, num_workers=n_workers, collate_fn=collate, drop_last=True
+        drawn,
+        batch_size=batch_size,
+        sampler=draws,
+        num_workers=n_workers,
+        collate_fn=collate,
+        drop_last=True,
+        worker_init_fn=_one_thread,
     )
+
+
+def _one_thread(worker: int) -> None:
+    """Several workers with a thread per core each would only wait for one another (torch sets its own to one)."""
+    cv2.setNumThreads(1)
 
 
 def collate(samples: list[PreparedSample]) -> Batch:
     """Return samples of rigs with equally many cameras as one batch."""
 
-    def stack(name: str, dtype: Any = None) -> Tensor:
-        arrays = np.stack([getattr(sample, name) for sample in samples])
-        return torch.from_numpy(arrays if dtype is None else arrays.astype(dtype))
+    def stack(name: str) -> Tensor:
+        return torch.from_numpy(np.stack([getattr(sample, name) for sample in samples]))
 
     return Batch(
         sample_ids=tuple(sample.sample_id for sample in samples),
         images=stack("images"),
         rays=stack("rays"),
         T_ego_cam=stack("T_ego_cam"),
-        camera_valid=stack("camera_valid", np.float32),
+        camera_valid=stack("camera_valid").float(),
         own_body=stack("own_body"),
         lidar_m=stack("lidar_m"),
-        relative=stack("relative", np.float32),
+        relative=stack("relative").float(),
         teacher_valid=stack("teacher_valid"),
         sky=stack("sky"),
     )

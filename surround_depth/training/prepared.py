@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,7 +45,7 @@ def mirror(sample: PreparedSample) -> PreparedSample:
     index = np.flatnonzero(np.isfinite(flipped_lidar))
     return replace(
         sample,
-        images=sample.images[:, :, ::-1],
+        images=np.stack([cv2.flip(image, 1) for image in sample.images]),  # far quicker than numpy's view and copy
         rays=sample.rays[:, :, ::-1] * np.array([-1, 1, 1], np.float32),
         T_ego_cam=mirrored_mount(sample.T_ego_cam).astype(np.float32),
         own_body=sample.own_body[..., ::-1],

@@ -1,0 +1,61 @@
+"""The loading benchmark in words: one table of rates, one of stages."""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import Any
+
+from surround_depth.provenance import command_line, package_versions, source_commit
+from surround_depth.training.loading_benchmark import N_WORKERS, LoadingRate, LoadingReport
+
+AIM_RATIO = 3.0
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return what a reader needs to repeat the run."""
+    return {
+        "command": command_line(),
+        "commit": source_commit(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} logical cores, load {os.getloadavg()[0]:.1f} at the start",
+        "packages": package_versions(("numpy", "opencv-python-headless", "simplejpeg", "numba", "torch", "pillow")),
+    }
+
+
+def markdown(report: LoadingReport, origin: dict[str, Any]) -> str:
+    """Return the report as Markdown."""
+    ratio, ratio_workers = report.ratio(report.alone), report.ratio(report.workers)
+    verdict = "reached" if min(ratio, ratio_workers) >= AIM_RATIO else "missed"
+    packages = ", ".join(f"{name} {version}" for name, version in origin["packages"].items())
+    lines = [
+        "# Loading for training",
+        "",
+        f"{origin['source']}: 6 JPEGs, {report.image_bytes / 1000:.0f} kB together, {report.n_points} LiDAR points, to "
+        f"6 x {origin['input']}. {report.n_samples} samples each way, in turns, one thread each, nothing kept.",
+        "",
+        f"**{ratio:.1f} times** the research loader in one process, **{ratio_workers:.1f} times** with {N_WORKERS} "
+        f"workers. The aim of {AIM_RATIO:g} is {verdict}.",
+        "",
+        "| one process | samples/s | wall ms | CPU ms |",
+        "|---|---:|---:|---:|",
+        *map(_row, report.alone),
+        "",
+        f"| {N_WORKERS} workers | samples/s | wall ms | CPU ms of the main process |",
+        "|---|---:|---:|---:|",
+        *map(_row, report.workers),
+        "",
+        "| where our time goes | ms per sample |",
+        "|---|---:|",
+        *(f"| {stage} | {ms:.1f} |" for stage, ms in report.stages_ms.items()),
+        "",
+        "Our loader also tests the LiDAR for occlusion, which the research loader does not. It hands out bytes: the "
+        "graph turns them into floats.",
+        "",
+        f"`{origin['command']}` at {origin['commit']}; {origin['machine']}; {packages}.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _row(rate: LoadingRate) -> str:
+    return f"| {rate.name} | {rate.samples_per_s:.1f} | {1e3 * rate.wall_s:.1f} | {1e3 * rate.cpu_s:.1f} |"
