@@ -63,7 +63,7 @@ class _RowParser:
 
     def _rows(self, is_first: bool) -> tuple[list[JsonRow], bool]:
         """Return the rows that are whole in the window, and whether the list ends there."""
-        rows: list[JsonRow] = []
+        rows = self._rows_at_once(is_first)
         while True:
             if closing := _CLOSE.match(self._text, self._position):
                 self._position = closing.end()
@@ -89,6 +89,24 @@ class _RowParser:
             rows.append(row)
             self._position = end
 
+    def _rows_at_once(self, is_first: bool) -> list[JsonRow]:
+        """Return the window's rows up to its last brace, which costs half; none where that is no list of objects.
+
+        Exact: what ends in a brace and parses as a list of objects is a whole number of rows, however the file goes on.
+        """
+        comma = _SPACE.match(self._text, self._position) if is_first else _COMMA.match(self._text, self._position)
+        end = self._text.rfind("}") + 1
+        if comma is None or end <= comma.end():
+            return []
+        try:
+            rows: list[JsonRow] = json.loads(f"[{self._text[comma.end() : end]}]")
+        except (ValueError, RecursionError):
+            return []
+        if set(map(type, rows)) != {dict}:
+            return []
+        self._position = end
+        return rows
+
     def _refuse_unless_cut(self, message: str, position: int, row_start: int | None = None) -> None:
         """Raise unless more of the file may mend it: a row cut by the window looks like a damaged one."""
         is_cut_row = row_start is not None and len(self._text) - row_start <= _MAX_ROW_CHARS
@@ -96,7 +114,7 @@ class _RowParser:
             raise self._error(message, position)
 
     def _read(self) -> None:
-        """Drop what is parsed and append at least as much as is left: a long row is parsed a few times, not each time."""
+        """Drop what is parsed and append at least as much as is left: a long row is parsed a few times only."""
         left = self._text[self._position :]
         data = self._file.read(max(_CHUNK_BYTES, len(left)))
         self._at_end = not data

@@ -70,7 +70,7 @@ class SceneReadings:
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """The samples of a sequence: per moment its token, and per channel the row of its record, -1 where there is none."""
+    """The samples of a sequence: per moment its token, and per channel the row of its record, -1 for none."""
 
     tokens: tuple[str, ...]
     stamps_ns: NDArray[np.int64]  # [M]

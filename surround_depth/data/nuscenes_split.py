@@ -27,7 +27,8 @@ def match_split(split: Split, index: NuScenesIndex, where: str, on_damage: OnDam
     if split.kind == "frames":
         raise DataError(f"split {split.name} lists 'SCENE TIMESTAMP'; nuScenes needs scene names or sample tokens")
     kept, missing = (_scenes if split.kind == "scenes" else _samples)(split, index)
-    text = f"split {split.name}: {len(missing)} of its {len(split.items)} {split.kind} are not in {where} ({_few(missing)})"
+    share = f"{len(missing)} of its {len(split.items)} {split.kind}"
+    text = f"split {split.name}: {share} are not in {where} ({_few(missing)})"
     if missing and (on_damage == "raise" or not kept):
         raise DataError(f"{text}; give the version folder that the split was made for")
     return kept, [text] if missing else []
