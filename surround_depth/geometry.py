@@ -49,7 +49,8 @@ def quaternion_to_R(q_wxyz: Array | list[float] | tuple[float, ...]) -> Array:
     q = np.asarray(q_wxyz, dtype=np.float64)
     if q.shape != (4,) or not np.isfinite(q).all():
         raise CalibrationError(f"a quaternion is four finite numbers w, x, y, z; got {q.tolist()}")
-    norm = float(np.linalg.norm(q))
+    with np.errstate(over="ignore"):  # a hostile file's 1e308; the norm is then infinite, and refused
+        norm = float(np.linalg.norm(q))
     if abs(norm - 1.0) > 1e-3:
         raise CalibrationError(f"quaternion {q.tolist()} has norm {norm:.4f}, expected 1; it must be w, x, y, z")
     w, x, y, z = q / norm

@@ -14,6 +14,7 @@ from surround_depth.geometry import Array
 
 SPLITS = {"0": "train", "1": "val", "2": "test", "3": "train_overfit"}
 _STEM_DIGITS = range(16, 20)
+_FARTHEST_M = 1e8
 BOXES_3D = "1"  # annotation type
 
 
@@ -211,8 +212,13 @@ def _K_of(row: Row) -> tuple[tuple[float, ...], ...]:
 def pose_of(row: Row) -> Array:
     """Return the transform [4, 4] of a DGP pose."""
     q, t = row.child("rotation"), row.child("translation")
-    q_wxyz = tuple(q.number(key) for key in ("qw", "qx", "qy", "qz"))
-    return rigid_of(row.label, q_wxyz, tuple(t.number(key) for key in ("x", "y", "z")))
+    q_wxyz, t_m = (
+        tuple(q.number(key) for key in ("qw", "qx", "qy", "qz")),
+        tuple(t.number(key) for key in ("x", "y", "z")),
+    )
+    if max(map(abs, t_m)) > _FARTHEST_M:
+        raise DataError(f"{t.label}: {t_m} is not on this planet in metres; mend the row")
+    return rigid_of(row.label, q_wxyz, t_m)
 
 
 def require_object(content: object, path: Path) -> dict[str, object]:
