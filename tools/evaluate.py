@@ -168,7 +168,12 @@ def evaluate(arguments: argparse.Namespace, stack: ExitStack) -> None:
     worker, shares, evaluators = Worker.from_environment(), {}, {}
     for name, method in methods.items():
         evaluators[name] = Evaluator(
-            method, rule, arguments.dataset, kind=arguments.truth, skips_damage=arguments.on_damage == "skip"
+            method,
+            rule,
+            arguments.dataset,
+            kind=arguments.truth,
+            skips_damage=arguments.on_damage == "skip",
+            only_depth=name != facts["name"],
         )
         run = fingerprint(origin=origin.as_dict(), method=name, damage=arguments.on_damage, missing=arguments.missing)
         shares[name] = score_batches(

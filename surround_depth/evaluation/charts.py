@@ -67,7 +67,7 @@ def bar_chart(values: Mapping[str, float], unit: str, *, digits: int = 3) -> str
 
 def ticks(values: Sequence[float], wanted: int = 5) -> list[float]:
     """Return round numbers from 0 (or below the least value) to at least the largest, about `wanted` of them."""
-    low, high = min(0.0, *values), max(0.0, *values)
+    low, high = min([0.0, *values]), max([0.0, *values])
     if high - low <= 0.0:
         return [low, low + 1.0]
     raw = (high - low) / wanted

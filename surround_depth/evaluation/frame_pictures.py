@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from surround_depth.evaluation.moment import Moment
 from surround_depth.evaluation.pictures import color_error
-from surround_depth.evaluation.protocol_run import Moment
 from surround_depth.imaging import decode_image
 from surround_depth.rig import Camera
 from surround_depth.viz.colors import DepthScale, color_depth

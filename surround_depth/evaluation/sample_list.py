@@ -13,7 +13,7 @@ from surround_depth.data.nuscenes import NuScenesDataset
 from surround_depth.data.sample import DriveDataset
 from surround_depth.data.synthetic_tree import SyntheticDataset
 from surround_depth.errors import ConfigError
-from surround_depth.evaluation.protocol_run import ListedSample
+from surround_depth.evaluation.moment import ListedSample
 
 
 def open_scored_dataset(

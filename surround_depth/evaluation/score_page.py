@@ -13,14 +13,14 @@ import numpy as np
 
 from surround_depth.evaluation.charts import bar_chart, line_chart
 from surround_depth.evaluation.frame_pictures import draw_moment
-from surround_depth.evaluation.protocol_run import Evaluator, ListedSample
+from surround_depth.evaluation.moment import ListedSample
+from surround_depth.evaluation.protocol_run import Evaluator
 from surround_depth.evaluation.score_report import ScoreReport
-from surround_depth.evaluation.score_sections import headline, provenance, remarks, sections
+from surround_depth.evaluation.score_sections import BAND, RELIABILITY, headline, provenance, remarks, sections
 from surround_depth.evaluation.tables import CaptionedTable, Table
 from surround_depth.imaging import encode_jpeg
 from surround_depth.metrics.records import Record
 
-_BAND = "band "
 _MOST_DRIVES = 24
 _JPEG_QUALITY = 84
 
@@ -77,9 +77,9 @@ def charts(report: ScoreReport) -> Iterator[tuple[str, str]]:
     """Yield (caption, SVG) of every curve that the records hold."""
     groups, records = report.groups, report.records
     bands = {
-        name.removeprefix(_BAND): means.mean["abs_rel"]
+        name.removeprefix(BAND): means.mean["abs_rel"]
         for name, means in groups.items()
-        if name.startswith(_BAND) and means.n_pixels
+        if name.startswith(BAND) and means.n_pixels
     }
     if bands:
         yield "AbsRel by true distance, metric.", bar_chart(bands, "AbsRel")
@@ -97,6 +97,41 @@ def charts(report: ScoreReport) -> Iterator[tuple[str, str]]:
     if "metric" in groups:
         cameras = {name: values.get("abs_rel", math.nan) for name, values in groups["metric"].cameras.items()}
         yield "AbsRel by camera, metric.", bar_chart(cameras, "AbsRel")
+    yield from _confidence_charts(report)
+
+
+def _confidence_charts(report: ScoreReport) -> Iterator[tuple[str, str]]:
+    if "sparsification" in report.groups:
+        mean = report.groups["sparsification"].mean
+        orders = {"by_confidence": "least confident first", "by_error": "worst first"}
+        curves = {
+            words: [(float(name.rsplit("_", 1)[1]), value) for name, value in mean.items() if name.startswith(order)]
+            for order, words in orders.items()
+        }
+        yield (
+            "AbsRel of what is left when a share of the pixels is taken away; no confidence can be below the second.",
+            line_chart(curves, "share taken away", "AbsRel of the rest"),
+        )
+    curve = reliability_curve(report.records)
+    if curve:
+        yield (
+            "How often a depth lies within a factor of 1.25 of the truth, over its confidence; dashed: honest.",
+            line_chart({"hit rate": curve}, "confidence", "share of hits", diagonal=True),
+        )
+
+
+def reliability_curve(records: Sequence[Record]) -> list[tuple[float, float]]:
+    """Return (mean confidence, hit rate) of every bin that has pixels, pooled over all moments."""
+    bins: dict[str, list[Record]] = {}
+    for record in records:
+        if record.group.startswith(RELIABILITY) and record.n_pixels > 0:
+            bins.setdefault(record.group, []).append(record)
+    pooled = []
+    for _, members in sorted(bins.items()):
+        weights = [record.n_pixels for record in members]
+        means = [np.average([r.values[name] for r in members], weights=weights) for name in ("confidence", "hit_rate")]
+        pooled.append((float(means[0]), float(means[1])))
+    return pooled
 
 
 def share_below(records: Sequence[Record], group: str) -> list[tuple[float, float]]:

@@ -22,7 +22,8 @@ SCALES = {
     "median": "after the protocol's median factor",
     "shared": "one factor for the whole rig",
 }
-_BAND = "band "
+BAND, RELIABILITY = "band ", "reliability "
+_CURVES = (BAND, RELIABILITY, "sparsification")
 _OVERLAP = {"overlap": "overlap", "consistency": "consistency", "consistency+": "consistency+"}
 
 
@@ -125,7 +126,7 @@ def _cameras(groups: Mapping[str, GroupMeans]) -> Iterator[CaptionedTable]:
 
 
 def _bands(groups: Mapping[str, GroupMeans]) -> Iterator[CaptionedTable]:
-    rows = {name.removeprefix(_BAND): means.mean for name, means in groups.items() if name.startswith(_BAND)}
+    rows = {name.removeprefix(BAND): means.mean for name, means in groups.items() if name.startswith(BAND)}
     if rows:
         yield CaptionedTable(
             "Errors over the pixels whose true depth lies in the band, metric:", means_table("band", rows)
@@ -155,7 +156,7 @@ def _conditions(report: ScoreReport) -> Iterator[CaptionedTable]:
 
 def _others(groups: Mapping[str, GroupMeans]) -> Iterator[CaptionedTable]:
     for name, means in groups.items():
-        if name in SCALES or name in _OVERLAP or name.startswith(_BAND):
+        if name in SCALES or name in _OVERLAP or name.startswith(_CURVES):
             continue
         cameras = {("rig" if camera == RIG else camera): values for camera, values in means.cameras.items()}
         mean = means.mean if len(cameras) > 1 else None

@@ -1,9 +1,9 @@
 """One evaluation spread over processes: which batches are mine, and how the results come together without torch.
 
 `torchrun` tells every process its rank by environment variables; nothing else of it is needed. A batch (the images
-whose pixels a protocol pools) is never split: rank r takes batches r, r + world, r + 2 world. Every rank leaves one
-file; rank 0 waits for all of them and puts the batches back in order, so the result is that of one process, record for
-record.
+whose pixels a protocol pools) is never split, and each rank takes neighbouring ones, so that what compares a moment
+with the one before finds it at hand. Every rank leaves one file; rank 0 waits for all of them and puts the batches back
+in order, so the result is that of one process, record for record.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ class Worker:
         return cls(int(rank), int(world), "/".join(launch))
 
     def share(self, n_batches: int) -> range:
-        """Return the batches of this process."""
-        return range(self.rank, n_batches, self.world)
+        """Return the batches of this process: neighbouring ones, as many as the others have, or one more."""
+        return range(n_batches * self.rank // self.world, n_batches * (self.rank + 1) // self.world)
 
 
 @dataclass(frozen=True)

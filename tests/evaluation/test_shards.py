@@ -45,6 +45,12 @@ def test_together_they_are_one_run(tmp_path: Path, world: int) -> None:
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("world", [1, 2, 3, 8])
+def test_every_batch_is_somebodys(world: int) -> None:
+    shares = [Worker(rank, world).share(5) for rank in range(world)]
+    assert [batch for share in shares for batch in share] == list(range(5))
+
+
 def test_rank_0_waits(tmp_path: Path) -> None:
     shards = folders(tmp_path, 2)
     write_all(shards[:1], 4)
@@ -102,7 +108,7 @@ def test_the_environment_of_torchrun() -> None:
     torchrun = {"RANK": "1", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "none"}
     worker = Worker.from_environment(torchrun)
     assert (worker.rank, worker.world) == (1, 4)
-    assert list(worker.share(10)) == [1, 5, 9]
+    assert [list(Worker(rank, 3).share(7)) for rank in range(3)] == [[0, 1], [2, 3], [4, 5, 6]]
     assert Worker.from_environment(torchrun | {"MASTER_PORT": "1"}).launch != worker.launch
     assert Worker.from_environment(torchrun | {"LOCAL_WORLD_SIZE": "4"}).launch != worker.launch
 

@@ -1,0 +1,62 @@
+"""Two results: compared only where they mean the same, and a difference only where the interval excludes zero."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hand_scores import drives, report, saved
+
+from surround_depth.errors import DataError
+from surround_depth.evaluation.score_compare import compare, comparison_section, read_scores
+
+
+def test_a_difference_is_called_one_only_when_it_is(tmp_path: Path) -> None:
+    first = read_scores(saved(tmp_path / "a", report(drives())))
+    better = read_scores(saved(tmp_path / "b", report(drives(-0.05), "other")))
+    (abs_rel, *_) = compare(first, better)
+    assert abs_rel.difference.estimate == pytest.approx(-0.05)
+    assert abs_rel.verdict == "difference: better"
+    assert "other minus net, paired over 4 drives" in comparison_section(first, better, [abs_rel]).caption
+    # better on two drives, worse by as much on two
+    mixed = [
+        replace(r, values={**r.values, "abs_rel": r.values["abs_rel"] + 0.1 * (-1) ** (r.index // 2)}) for r in drives()
+    ]
+    undecided = compare(first, read_scores(saved(tmp_path / "c", report(mixed, "mixed"))))
+    assert undecided[0].verdict == "no difference shown"
+    assert all(c.verdict == "no difference shown" for c in compare(first, first))
+
+
+@pytest.mark.parametrize(
+    "changes, complaint",
+    [({"rule": "sd"}, "differ in protocol .name: strict and sd"), ({"truth": "b"}, "differ in truth")],
+)
+def test_unlike_results_are_not_compared(tmp_path: Path, changes: dict[str, str], complaint: str) -> None:
+    first = read_scores(saved(tmp_path / "a", report(drives())))
+    second = read_scores(saved(tmp_path / "b", report(drives(), **changes)))  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=complaint):
+        compare(first, second)
+
+
+def test_lists_that_differ_are_not_compared(tmp_path: Path) -> None:
+    first, other = report(drives()), report(drives())
+    other = replace(other, origin=replace(other.origin, samples={**other.origin.samples, "sha256": "t" * 64}))
+    with pytest.raises(DataError, match="differ in samples"):
+        compare(read_scores(saved(tmp_path / "a", first)), read_scores(saved(tmp_path / "b", other)))
+
+
+@pytest.mark.parametrize(
+    "name, content, complaint",
+    [
+        ("scores.json", "{}", "not a result of this version"),
+        ("scores.json", '{"schema_version": 1, "predictor": {}}', "name"),
+        ("records.jsonl", "{", r"records\.jsonl cannot be read"),
+        ("records.jsonl", '{"sequence": 1}', "not a score record"),
+    ],
+)
+def test_damaged_results_are_named(tmp_path: Path, name: str, content: str, complaint: str) -> None:
+    saved(tmp_path, report(drives()))
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DataError, match=complaint):
+        read_scores(tmp_path)

@@ -1,0 +1,62 @@
+"""Reports of records made by hand: what is written, what is shown, what is remarked on."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hand_scores import drives, record, report
+
+from surround_depth.evaluation.protocol_run import BatchResult
+from surround_depth.evaluation.score_compare import read_scores
+from surround_depth.evaluation.score_report import write_scores
+from surround_depth.evaluation.score_sections import markdown, remarks, sections
+from surround_depth.metrics.protocols import protocol
+
+
+def test_scores_json_holds_what_tells_results_apart(tmp_path: Path) -> None:
+    write_scores(tmp_path, report([*drives(), record(0, "A", math.nan, "overlap")]))
+    found = json.loads((tmp_path / "scores.json").read_text())
+    assert found["protocol"] == json.loads(json.dumps(protocol("strict").as_dict()))
+    assert found["groups"]["metric"]["per_camera"]["A"]["abs_rel"] == pytest.approx(0.25)
+    assert found["groups"]["metric"]["mean"]["abs_rel"] == pytest.approx(0.375)
+    assert found["groups"]["overlap"]["per_camera"]["A"].get("abs_rel") is None
+    assert found["truth"]["kind"] == "lidar"
+    saved = read_scores(tmp_path)
+    assert [r.values["abs_rel"] for r in saved.records[:3]] == pytest.approx([0.1, 0.2, math.nan], nan_ok=True)
+
+
+def test_the_tables_in_the_fields_layout() -> None:
+    lines = markdown(report([*drives(), *[replace(r, group="median") for r in drives()]])).splitlines()
+    header = next(line for line in lines if "AbsRel" in line and line.startswith("|"))
+    titles = [cell.strip() for cell in header.strip("|").split("|")]
+    assert titles[1:8] == ["AbsRel", "SqRel m", "RMSE m", "RMSElog", "δ<1.25", "δ<1.25²", "δ<1.25³"]
+    assert sum(line.startswith(("| net, metric", "| net, median")) for line in lines) == 2
+    assert any(line.startswith("| mean") and "0.375" in line for line in lines)
+    assert "95% interval" in " ".join(lines)
+
+
+def test_only_what_was_measured_appears() -> None:
+    assert [s.title for s in sections(report(drives()))] == ["Scores", "Camera by camera"]
+    extra = [record(0, "A", 0.1, "band 0-10 m"), record(0, "A", 0.1, "overlap"), record(0, "", 0.3, "cloud")]
+    night = replace(report([*drives(), *extra]), conditions={"d0": ("night",), "d1": ()})
+    found = {s.title: s for s in sections(night)}
+    assert {"By distance", "Between cameras", "By condition", "More than depth errors"} <= found.keys()
+    assert found["By condition"].tables[0].table.rows[0][:2] == ("night (1 drives)", "0.150")
+    assert found["More than depth errors"].tables[0].table.rows[0][0] == "rig"
+
+
+def test_a_reader_is_warned() -> None:
+    assert remarks(report(drives())) == ()
+    half = [replace(r, values={**r.values, "coverage": 0.5}) for r in drives()]
+    missing = {"missing_answers": ("f0/A", "f0/B")}
+    found = report([*half, record(8, "A", math.nan, coverage=math.nan)], notes=missing)
+    damaged = {**found.share.results, 9: BatchResult(damage=("d4 sample 9: x.jpg is damaged",))}
+    texts = remarks(replace(found, share=replace(found.share, results=damaged)))
+    assert "50.00 %" in texts[0]
+    assert texts[1].startswith("1 of 17 images")
+    assert texts[2].endswith("x.jpg is damaged")
+    assert texts[3] == "2 answers missing; the first: f0/A"
