@@ -41,16 +41,18 @@ def mirror(sample: PreparedSample) -> PreparedSample:
     It costs a flip instead of a second copy of every sample; that both ways agree is tested. The teacher's labels are
     flipped too, so they are those of the recorded picture.
     """
-    flipped_lidar = sample.lidar_m[..., ::-1].reshape(-1)
-    index = np.flatnonzero(np.isfinite(flipped_lidar))
+    width_px = sample.images.shape[2]
+    column = sample.lidar_index % width_px
+    flipped_index = sample.lidar_index - column + (width_px - 1 - column)
+    ascending = np.argsort(flipped_index)
     return replace(
         sample,
         images=np.stack([cv2.flip(image, 1) for image in sample.images]),  # far quicker than numpy's view and copy
         rays=sample.rays[:, :, ::-1] * np.array([-1, 1, 1], np.float32),
         T_ego_cam=mirrored_mount(sample.T_ego_cam).astype(np.float32),
         own_body=sample.own_body[..., ::-1],
-        lidar_index=index.astype(np.int32),
-        lidar_depth_m=flipped_lidar[index],
+        lidar_index=flipped_index[ascending],
+        lidar_depth_m=sample.lidar_depth_m[ascending],
         relative=sample.relative[..., ::-1],
         teacher_valid=sample.teacher_valid[..., ::-1],
         sky=sample.sky[..., ::-1],

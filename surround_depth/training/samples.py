@@ -9,8 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from surround_depth.data.lidar_depth import lidar_depth_maps
-from surround_depth.data.lidar_occlusion import without_occluded
+from surround_depth.data.lidar_labels import visible_lidar
 from surround_depth.data.network_truth import TruthKind, truth_depth_m, truth_kinds, truth_sky
 from surround_depth.data.sample import Sample, SampleSequence
 from surround_depth.imaging import (
@@ -42,8 +41,7 @@ class SamplePreparer:
         frame = sample.frame
         plans = self._plans_of(frame.rig, framing)
         images = plans.prepare(frame.images)
-        lidar_m = without_occluded(lidar_depth_maps(sample, plans.network_rig), plans.network_rig)
-        index = np.flatnonzero(np.isfinite(lidar_m))
+        lidar = visible_lidar(sample, plans.network_rig)
         truth_m = None if sample.truth is None else truth_depth_m(sample, plans, "dense")
         sky_truth = truth_sky(sample, plans)
         given = TeacherInput(frame.frame_id, frame.rig.names, images, frame.camera_valid, truth_m, sky_truth)
@@ -55,8 +53,8 @@ class SamplePreparer:
             T_ego_cam=plans.network_rig.T_ego_cam.astype(np.float32),
             camera_valid=frame.camera_valid,
             own_body=plans.own_body,
-            lidar_index=index.astype(np.int32),
-            lidar_depth_m=lidar_m.reshape(-1)[index],
+            lidar_index=lidar.index,
+            lidar_depth_m=lidar.depth_m,
             relative=relative,
             teacher_valid=teacher_valid,
             sky=sky,
