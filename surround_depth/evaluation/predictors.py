@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,17 +22,28 @@ class EnginePredictor:
 
     def __init__(self, backend: Backend) -> None:
         self._pipelines = RigPipelines(backend)
+        self._last: tuple[Rig, Rig] | None = None  # as the frames have it, and without own-body masks
 
     def infer(self, frame: SurroundFrame) -> SurroundDepth:
         """Return the pipeline's answer for `frame`."""
         return self._pipelines.for_rig(frame.rig)(frame)
 
     def __call__(self, frame: SurroundFrame) -> Prediction:
-        """Return depth and confidence; what was taken for sky is answered with the engine's farthest depth."""
-        depth = self.infer(frame)
+        """Return depth and confidence; what was taken for sky is answered with the engine's farthest depth.
+
+        The own vehicle is answered like everything else: whether it counts is the protocol's business, and most
+        published ones count it.
+        """
+        pipeline = self._pipelines.for_rig(self._unmasked(frame.rig))
+        depth = pipeline(replace(frame, rig=pipeline.rig))
         answered_m = answered_depth_m(depth.depth_m, depth.sky, self._pipelines.backend.spec.max_depth_m)
-        plans = self._pipelines.for_rig(frame.rig).plans.plans
-        return Prediction(tuple(answered_m), tuple(plan.window for plan in plans), tuple(depth.confidence))
+        windows = tuple(plan.window for plan in pipeline.plans.plans)
+        return Prediction(tuple(answered_m), windows, tuple(depth.confidence))
+
+    def _unmasked(self, rig: Rig) -> Rig:
+        if self._last is None or self._last[0] is not rig:
+            self._last = rig, rig.with_cameras(tuple(camera.with_own_body(None) for camera in rig.cameras))
+        return self._last[1]
 
 
 def constant_predictor(depth_m: NDArray[np.float32], spec: InputSpec) -> Predictor:

@@ -165,7 +165,6 @@ _R3 = replace(
     nuscenes=DatasetRule(_TRUNCATE, ScoredRange(0.1, 80.0)),
     needs_positive_prediction=True,
     median="none",
-    empty="skip",
     samples="frames after the tracker's warm-up",
 )
 _SO = replace(

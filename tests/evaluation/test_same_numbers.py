@@ -9,9 +9,14 @@ import numpy as np
 import pytest
 from box_world import BoxDrive, OracleBackend
 
+from surround_depth.data.network_truth import TruthKind
+from surround_depth.evaluation.moment import ListedSample
 from surround_depth.evaluation.predictors import EnginePredictor
+from surround_depth.evaluation.protocol_run import Evaluator
 from surround_depth.evaluation.run import samples_of, score_predictors
 from surround_depth.inference.backend import NetworkInputs, NetworkOutputs
+from surround_depth.metrics.protocol_means import protocol_means
+from surround_depth.metrics.protocols import protocol
 from surround_depth.runtime.pacing import PlaybackOptions
 from surround_depth.runtime.report import write_report
 from surround_depth.runtime.session import play_headless
@@ -64,3 +69,14 @@ def test_the_same_numbers(both: tuple[dict, dict], key: str, kind: str) -> None:
 def test_sky_over_houses_is_not_rewarded(both: tuple[dict, dict]) -> None:  # type: ignore[type-arg]
     """Four of 64 rows are called sky: counted at 80 m they cost far more than the other rows' 20 %."""
     assert both[0]["error_dense_truth"]["per_camera"]["B"]["abs_rel"] > 0.4
+
+
+@pytest.mark.parametrize("key, kind", [("error_lidar", "lidar"), ("error_dense_truth", "dense")])
+def test_protocol_network_says_what_playback_says(both: tuple[dict, dict], key: str, kind: TruthKind) -> None:  # type: ignore[type-arg]
+    sequence, rule = drive(), protocol("network")
+    evaluator = Evaluator(EnginePredictor(HonestlyBad(sequence)), rule, "nuscenes", kind=kind)
+    records = [r for i in range(3) for r in evaluator.score((ListedSample(i, sequence, i),)).records]
+    means = protocol_means(records, rule)["metric"]
+    for name in ("abs_rel", "sq_rel", "rmse", "rmse_log", "a1", "a2", "a3", "silog"):
+        assert means.mean[name] == pytest.approx(both[0][key]["mean"][name], rel=1e-9)
+        assert means.cameras["B"][name] == pytest.approx(both[0][key]["per_camera"]["B"][name], rel=1e-9)

@@ -92,7 +92,7 @@ def test_r3_leaves_out_answers_that_are_not_positive() -> None:
 
 def test_empty_images_follow_the_stated_policy() -> None:
     nothing, out_of_range = pairs([NAN], [5.0]), pairs([90.0], [5.0])
-    for name, policy in (("sd", "nan"), ("vf", "nan"), ("vi", "minus_one"), ("strict", "skip"), ("r3", "skip")):
+    for name, policy in (("sd", "nan"), ("vf", "nan"), ("vi", "minus_one"), ("strict", "skip"), ("r3", "minus_one")):
         assert protocol(name).empty == policy
     assert one("vi", out_of_range)["metric"].errors.abs_rel == -1.0
     assert one("vi", out_of_range)["metric"].errors.a1 == -1.0
