@@ -58,34 +58,34 @@ def occluded(
     range_m = depth_m / rays[:, 2]
     reach_px = (max(1, round(_ROWS_RAD * camera.focal_px)), max(1, round(_COLUMNS_RAD * camera.focal_px)))
     row_start = np.searchsorted(row, np.arange(camera.height_px + 1))
-    return np.asarray(_behind_a_neighbour(row, column, rays * range_m[:, None], range_m, row_start, reach_px))
+    return np.asarray(_behind_a_neighbour(column, rays * range_m[:, None], range_m, row_start, reach_px))
 
 
 @cached_njit(nogil=True, error_model="numpy")
 def _behind_a_neighbour(
-    row: np.ndarray,
     column: np.ndarray,
     points_cam_m: np.ndarray,
     range_m: np.ndarray,
     row_start: np.ndarray,
     reach_px: tuple[int, int],
 ) -> np.ndarray:
-    """Look through the rows around each pixel; `row_start` [H + 1] is where each row begins in the list."""
-    height = len(row_start) - 1
-    behind = np.zeros(len(row), np.bool_)
-    for i in range(len(row)):
-        before_m = range_m[i] / _BEHIND_RATIO
-        for r in range(max(0, row[i] - reach_px[0]), min(height, row[i] + reach_px[0] + 1)):
-            start, end = row_start[r], row_start[r + 1]
-            start += np.searchsorted(column[start:end], column[i] - reach_px[1])
-            for j in range(start, end):
-                if column[j] > column[i] + reach_px[1]:
+    """Compare each row with the rows around it, both from left to right; `row_start` [H + 1] is where a row begins."""
+    n_rows = len(row_start) - 1
+    behind = np.zeros(len(column), np.bool_)
+    for row in range(n_rows):
+        for other in range(max(0, row - reach_px[0]), min(n_rows, row + reach_px[0] + 1)):
+            first, end = row_start[other], row_start[other + 1]
+            for i in range(row_start[row], row_start[row + 1]):
+                while first < end and column[first] < column[i] - reach_px[1]:
+                    first += 1
+                if first == end:
                     break
-                if range_m[j] < before_m and _line_distance_m(points_cam_m[i], points_cam_m[j]) < _SURFACE_DISTANCE_M:
-                    behind[i] = True
-                    break
-            if behind[i]:
-                break
+                before_m = range_m[i] / _BEHIND_RATIO
+                j = first
+                while not behind[i] and j < end and column[j] <= column[i] + reach_px[1]:
+                    near = range_m[j] < before_m
+                    behind[i] = near and _line_distance_m(points_cam_m[i], points_cam_m[j]) < _SURFACE_DISTANCE_M
+                    j += 1
     return behind
 
 
