@@ -83,7 +83,7 @@ def made_up_sample() -> Sample:
     rig, rng = load_rig("nuscenes"), np.random.default_rng(0)
     images = []
     for camera in rig.cameras:
-        jpeg = encode_jpeg(_texture(camera.height_px, camera.width_px, rng), quality=90)
+        jpeg = encode_jpeg(_texture(camera.height_px, camera.width_px, rng), quality=82)
         images.append(EncodedImage(jpeg, camera.name))
     offsets_s = np.array([camera.trigger_offset_ms for camera in rig.cameras]) / 1000.0
     poses = np.stack([rigid(np.eye(3), [_SPEED_MPS * offset_s, 0.0, 0.0]) for offset_s in offsets_s])
@@ -95,7 +95,7 @@ def made_up_sample() -> Sample:
 def _texture(height_px: int, width_px: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Return noise of several scales, the coarse ones strongest, as pictures have it."""
     picture = np.full((height_px, width_px, 3), 120.0, np.float32)
-    for step_px, amplitude in ((200, 60.0), (50, 25.0), (12, 10.0), (4, 3.0)):
+    for step_px, amplitude in ((200, 60.0), (50, 20.0), (24, 12.0)):
         coarse = rng.normal(0.0, amplitude, (height_px // step_px + 2, width_px // step_px + 2, 3)).astype(np.float32)
         picture += cv2.resize(coarse, (width_px, height_px), interpolation=cv2.INTER_CUBIC)
     return picture.clip(0, 255).astype(np.uint8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cProfile
 import pstats
+import resource
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -35,12 +36,16 @@ _STAGES = {  # function: what it is, in the order of the path; none is called by
 
 @dataclass(frozen=True)
 class LoadingRate:
-    """One way of loading: seconds of wall and of CPU per sample (medians), and samples a second by wall time."""
+    """One way of loading. CPU time is what a core gives for a sample; wall time is also waiting for a busy machine."""
 
     name: str
-    wall_s: float
-    cpu_s: float
-    samples_per_s: float
+    cpu_s: float  # per sample, workers included
+    wall_s: float  # per sample
+
+    @property
+    def samples_per_core_s(self) -> float:
+        """Samples a second that one core loads when nothing else runs on it."""
+        return 1.0 / self.cpu_s
 
 
 @dataclass(frozen=True)
@@ -55,8 +60,8 @@ class LoadingReport:
     n_samples: int
 
     def ratio(self, rates: tuple[LoadingRate, ...]) -> float:
-        """Return how many times faster the first way (ours) is than the last (the research loader), by wall time."""
-        return rates[-1].wall_s / rates[0].wall_s
+        """Return how many times as many samples a core loads the first way (ours) as the last (the research loader)."""
+        return rates[-1].cpu_s / rates[0].cpu_s
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -81,8 +86,8 @@ def compare_loading(moment: StoredMoment, spec: InputSpec, n_samples: int) -> Lo
     }
     alone = _time_in_turns(ways, n_samples)
     workers = (
-        _time_workers("ours", lambda: _our_batches(ours, n_samples), n_samples),
-        _time_workers("research loader", lambda: iter(_research_batches(research, n_samples)), n_samples),
+        _time_workers("ours", lambda n: _our_batches(ours, n), n_samples),
+        _time_workers("research loader", lambda n: _research_batches(research, n), n_samples),
     )
     image_bytes = sum(moment.image_path(name).stat().st_size for name in moment.rig.names)
     n_points = moment.lidar_path.stat().st_size // 12
@@ -108,38 +113,46 @@ def _time_in_turns(ways: dict[str, Callable[[int], Any]], n_samples: int) -> tup
             if k >= 0:
                 wall_s[name].append(time.perf_counter() - wall)
                 cpu_s[name].append(time.process_time() - cpu)
-    medians = {name: (float(np.median(wall_s[name])), float(np.median(cpu_s[name]))) for name in ways}
-    return tuple(LoadingRate(name, wall, cpu, 1.0 / wall) for name, (wall, cpu) in medians.items())
+    return tuple(LoadingRate(name, float(np.median(cpu_s[name])), float(np.median(wall_s[name]))) for name in ways)
 
 
 def _our_batches(drawn: DrawnSamples, n_samples: int) -> Iterator[Any]:
     return iter(training_batches(drawn, first_draw=0, n_draws=n_samples, batch_size=1, n_workers=N_WORKERS))
 
 
-def _research_batches(loader: ResearchLoader, n_samples: int) -> DataLoader[Any]:
+def _research_batches(loader: ResearchLoader, n_samples: int) -> Iterator[Any]:
     draws = [k % len(loader) for k in range(n_samples)]
-    return DataLoader(loader, batch_size=1, sampler=draws, num_workers=N_WORKERS)
+    return iter(DataLoader(loader, batch_size=1, sampler=draws, num_workers=N_WORKERS))
 
 
-def _time_workers(name: str, batches: Callable[[], Iterator[Any]], n_samples: int) -> LoadingRate:
-    """Time the samples after the first four, when both workers are at work."""
-    iterator = batches()
-    n_skipped = 2 * N_WORKERS
-    for _ in range(n_skipped):
-        next(iterator)
-    wall, cpu = time.perf_counter(), time.process_time()
-    n_timed = sum(1 for _ in iterator)
-    wall_s = (time.perf_counter() - wall) / n_timed
-    return LoadingRate(name, wall_s, (time.process_time() - cpu) / n_timed, 1.0 / wall_s)
+def _time_workers(name: str, batches: Callable[[int], Iterator[Any]], n_samples: int) -> LoadingRate:
+    """Time what `n_samples` more samples cost: a long pass less a short one, so that the workers' start cancels."""
+    short, long = (np.array(_time_pass(batches(n * n_samples))) for n in (1, 3))
+    cpu_s, wall_s = (long - short) / (2 * n_samples)
+    return LoadingRate(name, float(cpu_s), float(wall_s))
+
+
+def _time_pass(batches: Iterator[Any]) -> tuple[float, float]:
+    """Return CPU seconds, those of the workers included, and wall seconds until the last sample is there."""
+    cpu, wall = _cpu_with_workers_s(), time.perf_counter()
+    for _ in batches:
+        pass
+    # The loader joins its workers after the last sample; only then does the system count their time.
+    return _cpu_with_workers_s() - cpu, time.perf_counter() - wall
+
+
+def _cpu_with_workers_s() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def _stages_ms(drawn: DrawnSamples, n_samples: int) -> dict[str, float]:
-    """Return milliseconds per sample by stage, the remainder last; the profiler adds a few per cent."""
-    profile = cProfile.Profile()
-    started = time.perf_counter()
+    """Return CPU milliseconds per sample by stage, the remainder last; the profiler adds a few per cent."""
+    profile = cProfile.Profile(time.process_time)
+    started = time.process_time()
     for k in range(n_samples):
         profile.runcall(lambda k=k: collate([drawn[k]]))
-    total_ms = 1e3 * (time.perf_counter() - started) / n_samples
+    total_ms = 1e3 * (time.process_time() - started) / n_samples
     by_function: dict[str, float] = {}
     for (_, _, function), (_, _, _, cumulative_s, _) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
         if function in _STAGES:

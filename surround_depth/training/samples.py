@@ -76,7 +76,7 @@ class SamplePreparer:
     def _teach(self, given: TeacherInput) -> tuple[NDArray[np.float16], NDArray[np.bool_], NDArray[np.bool_]]:
         if self.teacher is None:
             nothing = np.zeros(given.images.shape[:3], bool)
-            return nothing.astype(np.float16), nothing, nothing
+            return np.zeros(nothing.shape, np.float16), nothing, nothing
         label = self.teacher(given)
         return unit_range(label.inverse_depth, label.valid), label.valid, label.sky
 
