@@ -38,7 +38,8 @@ def parse_arguments() -> argparse.Namespace:
     data = parser.add_argument_group("data")
     data.add_argument("--dataset", required=True, choices=("nuscenes", "ddad", "synthetic"))
     data.add_argument("--root", required=True, type=Path, help="folder of the data set")
-    data.add_argument("--version", help="nuScenes: folder of the tables; DDAD: split of the scene list")
+    data.add_argument("--version", help="folder of the tables (nuscenes, synthetic)")
+    data.add_argument("--split", metavar="NAME|FILE", help="list of scenes or samples, e.g. val (default: all)")
     data.add_argument("--masks", type=Path, metavar="DIR", help="own-body masks, for protocols that use them")
     data.add_argument("--scenes", nargs="+", metavar="SCENE", help="default: all")
     data.add_argument("--stride", type=int, default=1, help="score every n-th sample (default 1)")
@@ -135,17 +136,25 @@ def show_progress(done: int, total: int) -> None:
 
 def evaluate(arguments: argparse.Namespace, stack: ExitStack) -> None:
     """Score, and leave the results; in a process that only lends a hand, leave its share."""
+    from surround_depth.data.build import open_dataset
     from surround_depth.evaluation.conditions import conditions_of
     from surround_depth.evaluation.prediction_folder import PredictionFolder
     from surround_depth.evaluation.protocol_run import Evaluator, batches, listed_samples
-    from surround_depth.evaluation.sample_list import describe_samples, open_scored_dataset
+    from surround_depth.evaluation.sample_list import describe_samples
     from surround_depth.evaluation.score_report import ScoreOrigin, ScoreReport, describe_dataset, describe_run
     from surround_depth.evaluation.score_run import score_batches
     from surround_depth.evaluation.shards import ShardFolder, Worker, fingerprint
     from surround_depth.metrics.protocols import protocol
 
     predictor, facts, spec = open_method(arguments, stack)
-    dataset = open_scored_dataset(arguments.dataset, arguments.root, version=arguments.version, masks=arguments.masks)
+    dataset = open_dataset(
+        arguments.dataset,
+        arguments.root,
+        version=arguments.version,
+        split=arguments.split,
+        masks=arguments.masks,
+        on_damage=arguments.on_damage,
+    )
     sequences = [dataset.sequence(scene) for scene in arguments.scenes or dataset.scenes()]
     samples = listed_samples(sequences, arguments.stride)
     rule = protocol(arguments.protocol)
@@ -156,8 +165,8 @@ def evaluate(arguments: argparse.Namespace, stack: ExitStack) -> None:
         facts["trained_on"] = scenes_trained_on(arguments.checkpoint, [sequence.name for sequence in sequences])
     origin = ScoreOrigin(
         protocol=rule,
-        dataset=describe_dataset(arguments.dataset, dataset, arguments.version),
-        samples=describe_samples(samples, arguments.stride),
+        dataset=describe_dataset(arguments.dataset, dataset),
+        samples=describe_samples(samples, dataset, arguments.split, arguments.stride),
         truth_kind=arguments.truth,
         predictor=facts,
         run=describe_run(),
@@ -186,7 +195,7 @@ def evaluate(arguments: argparse.Namespace, stack: ExitStack) -> None:
     own = shares.pop(facts["name"])
     if own is not None:
         others = {name: share for name, share in shares.items() if share is not None}
-        report = ScoreReport(origin, own, conditions_of(sequences), others)
+        report = ScoreReport(origin, own, conditions_of(sequences), others, getattr(dataset, "damage", ()))
         write_results(arguments, report, evaluators[facts["name"]], samples)
 
 

@@ -39,7 +39,7 @@ def line_chart(series: Mapping[str, Points], x_label: str, y_label: str, *, diag
         path = " ".join(f"{to_x(x):.1f},{to_y(y):.1f}" for x, y in points)
         parts.append(f'<polyline class="series s{i % _SERIES + 1}" points="{path}"/>')
         if len(kept) > 1:
-            place = _LEFT + 8 + 150 * i
+            place = _LEFT + 8 + (WIDTH_PX - _LEFT) / len(kept) * i
             parts.append(_line(place, 14, place + 18, 14, f"series s{i % _SERIES + 1}"))
             parts.append(_text(name, place + 24, 18, "start"))
     return _svg(WIDTH_PX, HEIGHT_PX, f"{y_label} over {x_label}", parts)

@@ -57,10 +57,10 @@ class ScoreOrigin:
         return {item.name: getattr(self, item.name) for item in fields(self)} | {"protocol": self.protocol.as_dict()}
 
 
-def describe_dataset(kind: str, dataset: DriveDataset, version: str | None) -> dict[str, str]:
-    """Return the facts of a data set that a result carries."""
-    found = str(getattr(dataset, "version", version) or "")
-    return {"kind": kind, "name": dataset.name, "version": found, "licence": dataset.licence}
+def describe_dataset(kind: str, dataset: DriveDataset) -> dict[str, str]:
+    """Return the facts of a data set that a result carries; DDAD has no version."""
+    version = str(getattr(dataset, "version", ""))
+    return {"kind": kind, "name": dataset.name, "version": version, "licence": dataset.licence}
 
 
 def describe_run() -> dict[str, Any]:
@@ -78,6 +78,8 @@ class ScoreReport:
     conditions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Drive -> words."""
     baselines: Mapping[str, Share] = field(default_factory=dict)
+    table_damage: tuple[str, ...] = ()
+    """What the data set itself left out of its tables, one line each."""
 
     @cached_property
     def records(self) -> tuple[Record, ...]:
@@ -101,8 +103,9 @@ class ScoreReport:
 
     @cached_property
     def damage(self) -> tuple[str, ...]:
-        """Samples that were left out, one line each."""
-        return tuple(line for result in self.share.results.values() for line in result.damage)
+        """Rows and samples that were left out, one line each."""
+        samples = (line for result in self.share.results.values() for line in result.damage)
+        return (*self.table_damage, *samples)
 
     @cached_property
     def missing(self) -> tuple[str, ...]:

@@ -26,6 +26,22 @@ BAND, RELIABILITY = "band ", "reliability "
 _CURVES = (BAND, RELIABILITY, "sparsification")
 _OVERLAP = {"overlap": "overlap", "consistency": "consistency", "consistency+": "consistency+"}
 
+_OTHERS = {
+    "edges": "Edges, against dense truth: distances between true and answered ones, AbsRel beside them and elsewhere.",
+    "confidence": (
+        "Confidence, pixels of the rig pooled per sample. AUSE: area above the best possible order, 0 is perfect; "
+        "AURG: area gained over no confidence; ECE: gap between confidence and hit rate."
+    ),
+    "cloud": (
+        "Cloud, points of answer and truth within reach, one per voxel. accuracy: from an answered point to the "
+        "nearest true one; completeness: the other way round."
+    ),
+    "flicker": (
+        "Flicker: how much ln(answer / truth) of the same standing point changes from one sample to the next; 0.1 is "
+        "about 10 %."
+    ),
+}
+
 
 @dataclass(frozen=True)
 class Section:
@@ -126,7 +142,8 @@ def _cameras(groups: Mapping[str, GroupMeans]) -> Iterator[CaptionedTable]:
 
 
 def _bands(groups: Mapping[str, GroupMeans]) -> Iterator[CaptionedTable]:
-    rows = {name.removeprefix(BAND): means.mean for name, means in groups.items() if name.startswith(BAND)}
+    found = {name: means for name, means in groups.items() if name.startswith(BAND) and means.n_pixels}
+    rows = {name.removeprefix(BAND): means.mean for name, means in found.items()}
     if rows:
         yield CaptionedTable(
             "Errors over the pixels whose true depth lies in the band, metric:", means_table("band", rows)
@@ -146,12 +163,17 @@ def _between(groups: Mapping[str, GroupMeans]) -> Iterator[CaptionedTable]:
 def _conditions(report: ScoreReport) -> Iterator[CaptionedTable]:
     for scale in ("metric", "median"):
         rows = {
-            f"{word} ({sum(word in words for words in report.conditions.values())} drives)": groups[scale].mean
+            f"{word} ({_drives(report, word)})": groups[scale].mean
             for word, groups in report.by_condition.items()
             if scale in groups
         }
         if rows:
             yield CaptionedTable(f"{scale}, over the drives of a condition:", means_table("condition", rows))
+
+
+def _drives(report: ScoreReport, word: str) -> str:
+    n = sum(word in words for words in report.conditions.values())
+    return f"{n} drive{'s' if n > 1 else ''}"
 
 
 def _others(groups: Mapping[str, GroupMeans]) -> Iterator[CaptionedTable]:
@@ -160,7 +182,7 @@ def _others(groups: Mapping[str, GroupMeans]) -> Iterator[CaptionedTable]:
             continue
         cameras = {("rig" if camera == RIG else camera): values for camera, values in means.cameras.items()}
         mean = means.mean if len(cameras) > 1 else None
-        yield CaptionedTable(f"{name}:", means_table("camera", cameras, mean=mean))
+        yield CaptionedTable(_OTHERS.get(name, f"{name}:"), means_table("camera", cameras, mean=mean))
 
 
 def _remarks(report: ScoreReport) -> Iterator[str]:
@@ -177,6 +199,6 @@ def _remarks(report: ScoreReport) -> Iterator[str]:
             "skip": "are left out",
         }[report.origin.protocol.empty]
         yield f"{metric.n_empty} of {metric.n_units} images have no scored pixel; by this protocol they {policy}."
-    for lines, what in ((report.damage, "samples left out, damaged"), (report.missing, "answers missing")):
+    for lines, what in ((report.damage, "rows or samples left out, damaged"), (report.missing, "answers missing")):
         if lines:
             yield f"{len(lines)} {what}; the first: {lines[0]}"

@@ -20,6 +20,7 @@ METRIC_TITLES = {
 }
 
 _OTHER_TITLES = {"coverage": "answered", "ratio": "factor"}
+_WORDS = {"abs_rel": "AbsRel", "rmse": "RMSE", "ause": "AUSE", "aurg": "AURG", "ece": "ECE", "f_score": "F-score"}
 _NOT_SHOWN = ("silog",)  # no published table has it; scores.json does
 
 
@@ -33,7 +34,7 @@ def means_table(
     """
     lines = dict(rows) if mean is None else {**rows, "mean": mean}
     names = _columns(lines.values())
-    titles = [METRIC_TITLES.get(name) or _OTHER_TITLES.get(name) or name.replace("_", " ") for name in names]
+    titles = [METRIC_TITLES.get(name) or _OTHER_TITLES.get(name) or _readable(name) for name in names]
     cells = tuple((row, *(_cell(name, values) for name in names)) for row, values in lines.items())
     return Table((first, *titles), cells, emphasised=None if mean is None else len(cells) - 1)
 
@@ -46,6 +47,12 @@ def _columns(rows: Iterable[Mapping[str, float]]) -> tuple[str, ...]:
         present.pop("ratio", None)
     known = [name for name in (*METRIC_TITLES, *_OTHER_TITLES) if name in present]
     return (*known, *(name for name in present if name not in known))
+
+
+def _readable(name: str) -> str:
+    for word, text in _WORDS.items():
+        name = name.replace(word, text)
+    return name.replace("_", " ")
 
 
 def _cell(name: str, values: Mapping[str, float]) -> str:

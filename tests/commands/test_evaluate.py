@@ -49,6 +49,7 @@ def test_the_files_of_a_result(scored: tuple[Path, Result]) -> None:
     assert found["protocol"]["name"] == "strict"
     assert found["predictor"]["kind"] == "engine"
     assert found["samples"]["n"] == 3
+    assert found["dataset"]["version"] == "v1.0-mini"
     assert found["counts"]["batches"] == 3
     # the drive stands before its own mean
     means = {name: groups["metric"]["mean"]["abs_rel"] for name, groups in found["baselines"].items()}
@@ -138,7 +139,8 @@ def test_damage_is_skipped_only_when_asked(
         (("--protocol", "kitti"), "there are strict, sd"),
         (("--protocol", "vf"), "3 samples make no batch of 4"),
         (("--stride", "0"), "--stride 0"),
-        (("--masks", "."), "--masks"),
+        (("--masks", "."), "brings its own masks"),
+        (("--split", "nosuch"), "split 'nosuch'"),
         (("--compare", "one"), "says nothing; score at least 3"),
     ],
 )

@@ -45,7 +45,7 @@ def test_only_what_was_measured_appears() -> None:
     night = replace(report([*drives(), *extra]), conditions={"d0": ("night",), "d1": ()})
     found = {s.title: s for s in sections(night)}
     assert {"By distance", "Between cameras", "By condition", "More than depth errors"} <= found.keys()
-    assert found["By condition"].tables[0].table.rows[0][:2] == ("night (1 drives)", "0.150")
+    assert found["By condition"].tables[0].table.rows[0][:2] == ("night (1 drive)", "0.150")
     assert found["More than depth errors"].tables[0].table.rows[0][0] == "rig"
 
 
