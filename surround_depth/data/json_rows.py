@@ -45,8 +45,9 @@ class _RowParser:
 
     def batches(self) -> Iterator[list[JsonRow]]:
         """Yield the rows of each window; a row that the window cuts waits for the next one."""
-        self._read()
-        self._position = self._after(_SPACE)
+        while self._position == len(self._text) and not self._at_end:
+            self._read()
+            self._position = self._after(_SPACE)
         if not self._text.startswith("[", self._position):
             self._require_json_document()
             raise DataError(f"{self._path}: expected a list of rows; the file is damaged or of another format")

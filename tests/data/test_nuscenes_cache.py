@@ -1,0 +1,211 @@
+"""The cached index: used while the tables stay the same, made again when they or it change, never trusted blindly."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from whole_trees import write_nuscenes
+
+from surround_depth.data import nuscenes_cache
+from surround_depth.data.nuscenes import NuScenesDataset
+from surround_depth.data.nuscenes_index import ARRAYS, NuScenesIndex
+from surround_depth.data.nuscenes_parse import build_index
+from surround_depth.data.nuscenes_tables import table_files
+from surround_depth.files import CACHE_VARIABLE, cache_folder
+
+VERSION = "v1.0-mini"
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory, make_drive) -> Path:
+    root = tmp_path_factory.mktemp("cached")
+    write_nuscenes(root, [make_drive("scene-0001", n_samples=2)], VERSION)
+    return root
+
+
+@pytest.fixture
+def tree(pristine, tmp_path) -> Path:
+    return settle(Path(shutil.copytree(pristine, tmp_path / "tree")))
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    return tmp_path / "cache" / "nuscenes"
+
+
+@pytest.fixture
+def builds(monkeypatch) -> list:
+    """Counts how often tables are parsed."""
+    calls = []
+    monkeypatch.setattr(nuscenes_cache, "build_index", lambda files: calls.append(1) or build_index(files))
+    return calls
+
+
+@pytest.fixture
+def hashes(monkeypatch) -> list:
+    """Counts how often tables are hashed."""
+    calls, real = [], nuscenes_cache._key_of
+    monkeypatch.setattr(nuscenes_cache, "_key_of", lambda files: calls.append(1) or real(files))
+    return calls
+
+
+def settle(tree: Path, age_s: float = 60.0) -> Path:
+    """Give the tables a time in the past: very young ones are not trusted."""
+    for path in (tree / VERSION).glob("*.json"):
+        os.utime(path, (time.time() - age_s,) * 2)
+    return tree
+
+
+def rename_scene(tree: Path, name: str) -> None:
+    path = tree / VERSION / "scene.json"
+    path.write_text(path.read_text().replace("scene-0001", name))
+
+
+def test_parsed_once_and_not_even_hashed_again(tree, cache, builds, hashes):
+    frames = [NuScenesDataset(tree).sequence("scene-0001")[1].frame for _ in range(3)]
+    assert (len(builds), len(hashes)) == (1, 1)
+    np.testing.assert_array_equal(frames[0].T_world_ego, frames[2].T_world_ego)
+    assert sorted(path.suffix for path in cache.iterdir()) == [".index", ".json"]
+
+
+def test_the_cache_holds_what_was_parsed(tree, cache):
+    NuScenesDataset(tree)
+    (path,) = cache.glob("*.index")
+    kept, parsed = NuScenesIndex.load(path), build_index(table_files(tree, VERSION))
+    for name in ARRAYS:
+        assert getattr(kept, name).tobytes() == getattr(parsed, name).tobytes()
+        assert not getattr(kept, name).flags.writeable
+    assert (kept.scenes, kept.channels, kept.categories) == (parsed.scenes, parsed.channels, parsed.categories)
+
+
+def test_changed_tables_are_parsed_again(tree, cache, builds):
+    NuScenesDataset(tree)
+    rename_scene(tree, "scene-0002")  # as many bytes
+    assert NuScenesDataset(tree).scenes() == ("scene-0002",)
+    assert len(builds) == 2
+    assert len(list(cache.glob("*.index"))) == 1  # the old one went
+
+
+def test_same_size_and_time_within_a_tick(tree, cache):
+    """Tables written just now may be written again without a new time: they are hashed each time."""
+    settle(tree, age_s=0.0)
+    stamp = (tree / VERSION / "scene.json").stat()
+    assert NuScenesDataset(tree).scenes() == ("scene-0001",)
+    rename_scene(tree, "scene-0002")
+    os.utime(tree / VERSION / "scene.json", ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    assert NuScenesDataset(tree).scenes() == ("scene-0002",)
+
+
+def test_touched_or_copied_tables_are_hashed_not_parsed(tree, cache, builds, hashes, tmp_path):
+    NuScenesDataset(tree)
+    settle(tree, age_s=120.0)
+    for _ in range(2):
+        NuScenesDataset(tree)
+    NuScenesDataset(shutil.copytree(tree, tmp_path / "copy"))
+    assert (len(builds), len(hashes)) == (1, 3)
+
+
+def test_a_removed_optional_table_counts(tree, cache, builds):
+    assert len(NuScenesDataset(tree).sequence("scene-0001").boxes(0)) == 1
+    (tree / VERSION / "sample_annotation.json").unlink()
+    assert NuScenesDataset(tree).sequence("scene-0001").boxes(0) == ()
+    assert len(builds) == 2
+
+
+@pytest.mark.parametrize("suffix", [".index", ".json"])
+def test_damaged_cache_files_are_made_again(tree, cache, suffix):
+    expected = NuScenesDataset(tree).sequence("scene-0001")[1].frame.T_world_ego
+    (path,) = cache.glob(f"*{suffix}")
+    whole, rng = path.read_bytes(), np.random.default_rng(0)
+    damaged = [b"", whole[:-1], whole + b"\0", b"{}", b"[1]", b"\xff" * 40, whole[: len(whole) // 2]]
+    for place in rng.integers(0, len(whole), 20):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << int(rng.integers(8))
+        damaged.append(bytes(flipped))
+    for content in damaged:
+        path.write_bytes(content)
+        np.testing.assert_array_equal(NuScenesDataset(tree).sequence("scene-0001")[1].frame.T_world_ego, expected)
+    path.unlink()
+    NuScenesDataset(tree)
+    assert list(cache.glob(f"*{suffix}")) == [path]
+
+
+def test_a_record_cannot_name_a_file_elsewhere(tree, cache):
+    NuScenesDataset(tree)
+    (path,) = cache.glob("*.json")
+    record = json.loads(path.read_bytes())
+    for key in ("../" * 20 + "etc/passwd", "", 7, None, "/" * 64):
+        path.write_text(json.dumps(record | {"key": key}))
+        assert NuScenesDataset(tree).scenes() == ("scene-0001",)
+
+
+def test_a_link_in_place_of_the_cache_file(tree, cache, tmp_path):
+    NuScenesDataset(tree)
+    (path,) = cache.glob("*.index")
+    path.unlink()
+    path.symlink_to(tmp_path)
+    assert NuScenesDataset(tree).scenes() == ("scene-0001",)
+
+
+@pytest.mark.parametrize("place", ["/proc/nowhere", "file/cache"])
+def test_nowhere_to_write(tree, tmp_path, monkeypatch, place):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / place))
+    assert len(NuScenesDataset(tree).sequence("scene-0001")[0].lidar) == 420
+
+
+def test_a_user_without_a_home(tree, monkeypatch):
+    def no_home():
+        raise RuntimeError("no home")
+
+    monkeypatch.setattr(nuscenes_cache, "cache_folder", no_home)
+    assert NuScenesDataset(tree).scenes() == ("scene-0001",)
+
+
+def test_tables_that_change_while_they_are_parsed_are_not_kept(tree, cache, monkeypatch):
+    def slow_build(files):
+        index = build_index(files)
+        rename_scene(tree, "scene-0002")
+        return index
+
+    monkeypatch.setattr(nuscenes_cache, "build_index", slow_build)
+    NuScenesDataset(tree)
+    assert not list(cache.glob("*.index"))
+    monkeypatch.setattr(nuscenes_cache, "build_index", build_index)
+    assert NuScenesDataset(tree).scenes() == ("scene-0002",)
+
+
+def test_processes_that_build_at_once(tree, cache):
+    """All find nothing, all build; each reads a whole index, and one is left."""
+    probe = (
+        "import sys; from surround_depth.data.nuscenes import NuScenesDataset; "
+        "print([NuScenesDataset(sys.argv[1]).sequence('scene-0001')[1].frame.frame_id for _ in range(20)][-1])"
+    )
+    running = [
+        subprocess.Popen([sys.executable, "-c", probe, str(tree)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(3)
+    ]
+    results = [process.communicate(timeout=120) for process in running]
+    assert all(not error for _, error in results)
+    assert len({out for out, _ in results}) == 1
+    assert sorted(path.suffix for path in cache.iterdir()) == [".index", ".json"]
+
+
+def test_where_the_cache_is(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "own"))
+    assert cache_folder() == tmp_path / "own"
+    monkeypatch.delenv(CACHE_VARIABLE)
+    assert cache_folder() == tmp_path / "xdg" / "surround_depth"
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    assert cache_folder() == tmp_path / "home" / ".cache" / "surround_depth"
