@@ -18,6 +18,8 @@ _VEHICLE_LOW_M = np.array([-1.2, -1.0, -1.0])
 every return from roof and rack lies inside, 8.5 thousand of 34.7 thousand, and the nearest road outside; on DDAD the
 clouds come without them."""
 _VEHICLE_HIGH_M = np.array([3.9, 1.0, 2.6])
+_LONGEST_GAP = 12
+"""Samples in a row without boxes: nuScenes at 12 Hz is annotated every sixth; after more than this nothing is."""
 
 
 def accumulated_sweep(sequence: RecordedSequence, index: int, before: int, after: int) -> PointCloud:
@@ -98,8 +100,11 @@ def _boxes_around(sequence: RecordedSequence, index: int, first_ns: int, last_ns
     place = range(len(sequence))[index]
     yield from sequence.boxes(place)
     for neighbours in (range(place - 1, -1, -1), range(place + 1, len(sequence))):
+        unannotated = 0
         for neighbour in neighbours:
             boxes = sequence.boxes(neighbour)
             yield from boxes
-            if not boxes or not first_ns <= boxes[0].stamp_ns <= last_ns:
+            unannotated = 0 if boxes else unannotated + 1
+            is_beyond = bool(boxes) and not first_ns <= boxes[0].stamp_ns <= last_ns
+            if is_beyond or unannotated > _LONGEST_GAP:
                 break

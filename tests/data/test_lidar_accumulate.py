@@ -138,6 +138,18 @@ def test_a_drive_is_accumulated_around_a_sample():
         accumulated_sweep(Bare(), 0, before=1, after=1)
 
 
+class Rarely(Annotated):
+    """Annotated at every fourth sample only, as drives are whose frames come faster than their annotations."""
+
+    def boxes(self, index: int) -> tuple[Box, ...]:
+        return super().boxes(index) if index % 4 == 0 else ()
+
+
+def test_annotations_are_looked_for_beyond_samples_without():
+    cloud = accumulated_sweep(Rarely(n_samples=12), 5, before=1, after=2)
+    np.testing.assert_allclose(cloud.points_m[:, 0], [10, 10, 10, 45, 10])
+
+
 class Bare(Annotated):
     """A drive without LiDAR."""
 
