@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from box_world import BoxWorld, make_rig
 
-from surround_depth.data.lidar_occlusion import visible, without_occluded
-from surround_depth.data.lidar_raster import SparseDepth
+from surround_depth.data.lidar_occlusion import occluded, visible, without_occluded
+from surround_depth.data.lidar_raster import SparseDepth, rasterise_sparse
 from surround_depth.geometry import Lens, ray_grid
+from surround_depth.metrics.protocols import STRICT
 from surround_depth.rig import Camera, Rig
 
 H, W, FOCAL_PX = 96, 160, 200.0
@@ -68,3 +70,37 @@ def test_it_equals_the_rule_written_out() -> None:
     kept_m = without_occluded(lidar_m, RIG)[0]
     np.testing.assert_array_equal(np.isnan(kept_m[row, column]), hidden)
     assert 0.1 < hidden.mean() < 0.9
+
+
+def test_hidden_points_of_a_known_world_go_and_seen_ones_stay() -> None:
+    """A 32-beam LiDAR on the roof, 0.7 m above cameras that look at cars and walls behind them: exact depth decides."""
+    world = BoxWorld(
+        boxes=(
+            ((7, -1, 0), (11, 1, 1.5)),
+            ((6, 3, 0), (10, 4.8, 1.5)),
+            ((5, -6, 0), (9, -4.2, 1.9)),
+            ((25, -30, 0), (26, 30, 9)),
+            ((-40, 12, 0), (24, 13, 6)),
+        )
+    )
+    origin_m = np.array([0.5, 0.0, 2.2])
+    elevation = np.radians(np.linspace(-30.67, 10.67, 32))[:, None]
+    azimuth = np.linspace(-np.pi, np.pi, 1084, endpoint=False)[None]
+    rays = np.stack(
+        [np.cos(azimuth) * np.cos(elevation), np.sin(azimuth) * np.cos(elevation), np.sin(elevation) + 0 * azimuth], -1
+    ).reshape(-1, 3)
+    range_m = world.ranges_m(origin_m, rays)
+    hit = range_m < 70.0
+    points_m = (origin_m + rays[hit] * range_m[hit, None]).astype(np.float32)
+    right = wrong = right_lost = wrong_left = 0
+    for camera in make_rig(("FL", "F", "FR"), height_px=450, width_px=800).cameras:
+        T_cam_ego = np.linalg.inv(camera.T_ego_cam)
+        found = rasterise_sparse(points_m, T_cam_ego, camera.K, camera.lens, 450, 800, STRICT.ddad.rasteriser)
+        exact_m = world.depth_m(camera, np.eye(4))[found.row, found.column]
+        is_wrong = ~(np.abs(found.depth_m - exact_m) < 0.1 * exact_m)
+        hidden = occluded(found.row, found.column, found.depth_m, camera)
+        right, wrong = right + (~is_wrong).sum(), wrong + is_wrong.sum()
+        right_lost, wrong_left = right_lost + (hidden & ~is_wrong).sum(), wrong_left + (~hidden & is_wrong).sum()
+    assert wrong > 500
+    assert wrong_left < 0.1 * wrong
+    assert right_lost < 0.02 * right
