@@ -180,9 +180,10 @@ def read_sweep(root: Path, reading: Reading) -> PointCloud:
     records = np.fromfile(path, dtype="<f4").reshape(-1, LIDAR_FIELDS)
     if not np.isfinite(records[:, :4]).all():
         raise DataError(f"{label}: sweep {path} holds values that are not finite; download or copy it again")
-    points_m = transform(reading.T_ego_sensor, records[:, :3].astype(np.float64))
+    with np.errstate(over="ignore"):  # PointCloud refuses what float32 cannot hold
+        points_m = transform(reading.T_ego_sensor, records[:, :3].astype(np.float64)).astype(np.float32)
     return PointCloud(
-        points_m.astype(np.float32),
+        points_m,
         "ego",
         reading.stamp_ns,
         frame_id=reading.sample_token,

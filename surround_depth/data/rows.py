@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from surround_depth.errors import CalibrationError, DataError
 from surround_depth.geometry import Array, quaternion_to_R, rigid
 
@@ -116,6 +118,7 @@ def require_rows(content: Any, label: str) -> list[dict[str, Any]]:
 def rigid_of(label: str, q_wxyz: tuple[float, ...], t_m: tuple[float, ...]) -> Array:
     """Return the transform [4, 4] of a quaternion and a translation in metres, `label` named in the error."""
     try:
-        return rigid(quaternion_to_R(q_wxyz), t_m)
+        with np.errstate(over="ignore"):  # a norm beyond the largest float is refused like any other
+            return rigid(quaternion_to_R(q_wxyz), t_m)
     except CalibrationError as error:
         raise DataError(f"{label}: {error}") from error
