@@ -69,7 +69,7 @@ def copy_of_sources(checkout: Path, folder: Path) -> Path:
     """Copy what a build may see: the package, and the folders that must not get into the wheel."""
     for name in ("surround_depth", "calib", "tools", "deploy", "tests"):
         shutil.copytree(checkout / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(checkout / name, folder / name)
     return folder
 
@@ -82,9 +82,14 @@ def test_wheel_holds_the_data(wheel: Path, checkout: Path) -> None:
         for path in (checkout / "surround_depth").rglob(pattern)
     ]
     rigs = [f"surround_depth/rigs/{path.name}" for path in (checkout / "calib" / "rigs").glob("*.yaml")]
-    assert inside >= {*data, *rigs}
+    masks = [
+        f"surround_depth/masks/{path.relative_to(checkout / 'calib' / 'masks').as_posix()}"
+        for path in (checkout / "calib" / "masks").rglob("*.*")
+    ]
+    assert inside >= {*data, *rigs, *masks}
     assert inside >= {
         "surround_depth/rigs/nuscenes.yaml",
+        "surround_depth/masks/synthetic_nuscenes/CAM_BACK.png",
         "surround_depth/configs/train/synthetic_demo.yaml",
         "surround_depth/weights/nano_synthetic/model.safetensors",
         "surround_depth/inference/pipeline.py",
@@ -103,7 +108,9 @@ def test_wheel_works_without_the_checkout(wheel: Path, tmp_path: Path) -> None:
     probe = (
         "import surround_depth; from surround_depth.config import load_config; "
         "from surround_depth.training.config import TrainConfig; "
+        "from surround_depth.data.own_body_masks import shipped_masks; "
         "print(surround_depth.__file__, len(surround_depth.load_rig('nuscenes')), "
+        "len(list(shipped_masks('synthetic_ddad').glob('*.png'))), "
         "load_config(TrainConfig, 'synthetic_demo').name)"
     )
     result = subprocess.run(
@@ -115,4 +122,4 @@ def test_wheel_works_without_the_checkout(wheel: Path, tmp_path: Path) -> None:
         check=True,
         timeout=120,
     )
-    assert result.stdout.split() == [str(tmp_path / "surround_depth" / "__init__.py"), "6", "synthetic_demo"]
+    assert result.stdout.split() == [str(tmp_path / "surround_depth" / "__init__.py"), "6", "6", "synthetic_demo"]
