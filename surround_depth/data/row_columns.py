@@ -87,16 +87,21 @@ def _packed(rows: list[JsonRow], fields: Sequence[Field]) -> dict[str, Column] |
 
 def token_field(name: str, book: TokenBook) -> Field:
     """A token; its column holds keys."""
-    return Field(name, lambda row: row.text(name), book.keys)
+
+    def check(row: Row) -> None:
+        if book.keys([row.text(name)]) is None:
+            raise DataError(f"{row.label}: {name} must be printable text; mend the row")
+
+    return Field(name, check, book.keys)
 
 
 def text_field(name: str) -> Field:
-    """Text that UTF-8 can hold; its column holds Python's strings."""
+    """Printable text, so that it stays one line in an error; its column holds Python's strings."""
 
     def check(row: Row) -> None:
         text = row.text(name)
         if _pack_texts([text]) is None:
-            raise DataError(f"{row.label}: {name} must be text of at most {_MAX_TEXT_CHARS} whole characters")
+            raise DataError(f"{row.label}: {name} must be at most {_MAX_TEXT_CHARS} printable characters; mend the row")
 
     return Field(name, check, _pack_texts)
 
@@ -183,11 +188,7 @@ def _pack_texts(values: list[Any]) -> Column | None:
     lengths = list(map(len, values))
     if values and not 0 < min(lengths) <= max(lengths) <= _MAX_TEXT_CHARS:
         return None
-    try:
-        "".join(values).encode()
-    except UnicodeEncodeError:
-        return None
-    return _objects(values)
+    return _objects(values) if "".join(values).isprintable() else None
 
 
 def _objects(values: list[Any]) -> Column:

@@ -26,7 +26,7 @@ class TokenBook:
         self._odd: dict[bytes, str] = {bytes.fromhex(key): text for key, text in (odd or {}).items()}
 
     def keys(self, tokens: list[Any]) -> Keys | None:
-        """Return one key per token, None where one of them is not text or empty."""
+        """Return one key per token, None where one of them is not text, is empty, or holds control characters."""
         if set(map(type, tokens)) - {str}:
             return None
         if set(map(len, tokens)) <= {_HEX_DIGITS}:
@@ -37,7 +37,7 @@ class TokenBook:
                 packed = b""
             if packed.hex() == joined:  # neither upper case nor spaces, which fromhex takes too
                 return np.frombuffer(packed, KEY)
-        if "" in tokens:
+        if "" in tokens or not "".join(tokens).isprintable():  # halves of characters are not printable either
             return None
         return np.array([self._key(token) for token in tokens], KEY)
 
@@ -58,8 +58,7 @@ class TokenBook:
                 packed = b""
             if packed.hex() == token:
                 return packed
-        # surrogatepass: JSON can hold halves of characters
-        packed = hashlib.blake2b(token.encode("utf-8", "surrogatepass"), digest_size=KEY.itemsize).digest()
+        packed = hashlib.blake2b(token.encode(), digest_size=KEY.itemsize).digest()
         self._odd[packed] = token
         return packed
 

