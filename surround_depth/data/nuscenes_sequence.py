@@ -158,7 +158,8 @@ class NuScenesSequence:
         if self.own_body_dir is None or not (self.own_body_dir / f"{name}.png").is_file():
             return None
         if name not in self._masks:
-            self._masks[name] = read_own_body(self.own_body_dir / f"{name}.png", height_px, width_px)
+            path = path_inside(self.own_body_dir.resolve(), f"{name}.png", f"own-body mask of {name}")
+            self._masks[name] = read_own_body(path, height_px, width_px)
         return self._masks[name]
 
 

@@ -101,7 +101,11 @@ def _array_of(npy: bytes) -> NDArray[Any]:
 
 def read_own_body(path: Path, height_px: int, width_px: int) -> NDArray[np.bool_]:
     """Return True [H, W] where the image shows the own vehicle; in the file 255 = keep, 0 = own vehicle."""
-    keep = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_GRAYSCALE) if path.stat().st_size else None
+    data = np.fromfile(path, np.uint8)
+    try:
+        keep = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if len(data) else None
+    except cv2.error:  # a header that claims more pixels than OpenCV reads
+        keep = None
     if keep is None:
         raise DataError(f"own-body mask {path} is not a readable image; {_AGAIN}")
     if keep.shape != (height_px, width_px):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import zlib
 
 import cv2
 import numpy as np
@@ -47,6 +48,11 @@ def test_own_body_mask(tmp_path):
     with pytest.raises(DataError, match="not a readable image"):
         read_own_body(path, 2, 2)
     path.write_bytes(b"")
+    with pytest.raises(DataError, match="not a readable image"):
+        read_own_body(path, 2, 2)
+    header = b"IHDR" + (2**31 - 1).to_bytes(4, "big") * 2 + b"\x08\x00\x00\x00\x00"
+    chunk = (13).to_bytes(4, "big") + header + zlib.crc32(header).to_bytes(4, "big")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + b"\0" * 100)  # claims 4 exapixels
     with pytest.raises(DataError, match="not a readable image"):
         read_own_body(path, 2, 2)
 
