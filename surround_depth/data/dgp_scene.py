@@ -54,8 +54,8 @@ class DgpSample:
             DataError: the sample's calibration file does not know it.
         """
         if name not in self.calibration:
-            known = ", ".join(self.calibration) or "none"
-            raise DataError(f"{self.token}: calibration {self.calibration_key} has no sensor {name}; it has {known}")
+            known = ", ".join(map(repr, self.calibration)) or "none"
+            raise DataError(f"{self.token}: calibration {self.calibration_key} has no sensor {name!r}; it has {known}")
         return self.calibration[name]
 
     @property
@@ -154,7 +154,7 @@ def _box_ontology(scene: Row) -> str | None:
 def _sample_data(sample: Row, rows: dict[str, Row]) -> dict[str, Datum]:
     data: dict[str, Datum] = {}
     for key in sample.items("datum_keys"):
-        if key not in rows:
+        if not isinstance(key, str) or key not in rows:
             raise DataError(f"{sample.label}: datum key {str(key)[:60]!r} is not in its data; the file is damaged")
         row = rows[key]
         kinds = row.child("datum")
@@ -162,7 +162,7 @@ def _sample_data(sample: Row, rows: dict[str, Row]) -> dict[str, Datum]:
             if kind in kinds.values:
                 name = row.child("id").text("name").upper()
                 if name in data:
-                    raise DataError(f"{sample.label}: two data of sensor {name}; remove one")
+                    raise DataError(f"{sample.label}: two data of sensor {name[:60]!r}; remove one")
                 data[name] = _datum(row, kinds.child(kind), kind)
     return data
 
@@ -198,7 +198,7 @@ def _read_calibration(scene_dir: Path, key: str, referrer: str) -> dict[str, Cal
     for name, lens, pose in zip(
         names, require_rows(intrinsics, row.label), require_rows(extrinsics, row.label), strict=True
     ):
-        label = f"{row.label}, {name}"
+        label = f"{row.label}, {str(name)[:60]!r}"
         sensors[str(name).upper()] = Calibration(pose_of(Row(label, pose)), _K_of(Row(label, lens)))
     return sensors
 

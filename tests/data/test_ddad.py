@@ -307,7 +307,7 @@ def test_broken_calibration(tree):
 
 def test_camera_without_calibration(tree):
     edit(tree, "000150/calibration/*.json", lambda calibration: calibration["names"].__setitem__(1, "OTHER"))
-    with pytest.raises(DataError, match="no sensor CAMERA_05; it has LIDAR, OTHER"):
+    with pytest.raises(DataError, match="no sensor 'CAMERA_05'; it has 'LIDAR', 'OTHER'"):
         first(tree)
 
 

@@ -167,7 +167,7 @@ HOSTILE: tuple[Any, ...] = (
     "../../secret.json",
     "/etc/passwd",
     "a\0b",
-    "x" * 5000,
+    "x" * 300,
     "C:\\x",
     [],
     [[]],
@@ -201,7 +201,8 @@ def test_hostile_values_in_every_field(tree, kind):
 
     def contents() -> Iterator[bytes]:
         for i, way in enumerate(ways):
-            for value in (HOSTILE[i % len(HOSTILE)], HOSTILE[(7 * i + 3) % len(HOSTILE)], HOSTILE[(5 * i + 8) % 19]):
+            for shift in range(0, len(HOSTILE), 3):  # a third of the values, another third for the next field
+                value = HOSTILE[(i + shift) % len(HOSTILE)]
                 yield json.dumps(replaced(document, way, value)).encode()
 
     results = damaged(tree, path, contents())
