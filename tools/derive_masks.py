@@ -48,10 +48,10 @@ def main() -> None:
     suffix = DDAD_SUFFIX if arguments.dataset == "ddad" else ""
     write_own_body_masks(arguments.out, estimates, source, suffix=suffix)
     for name, estimate in estimates.items():
-        print(
-            f"  {name}: {estimate.hidden_share:.1%} hidden, outline {estimate.support:.0%} lasting, "
-            f"best refused {estimate.runner_up:.0%}, {estimate.n_frames} frames"
-        )
+        found = "sees nothing of the vehicle"
+        if estimate.support is not None:
+            found = f"{estimate.hidden_share:.1%} hidden, its outline {estimate.support:.0%} lasting"
+        print(f"  {name}: {found}; best refused {estimate.runner_up:.0%}; {estimate.n_frames} frames")
     sequence = dataset.sequence(scenes[-1])
     frame = sequence[len(sequence) // 2].frame
     pictures = {

@@ -40,7 +40,7 @@ class OwnBodyEstimate:
     """The own vehicle in one camera, and how sure that is."""
 
     own_body: NDArray[np.bool_]  # [H, W] True = own vehicle, at the camera's size
-    support: float  # of the weakest region taken, `MIN_SUPPORT` to 1; 1 where there is none
+    support: float | None  # of the weakest region taken, `MIN_SUPPORT` to 1; None where there is none
     runner_up: float  # of the strongest region refused, 0 to `MIN_SUPPORT`: near `MIN_SUPPORT` is a doubt
     n_frames: int  # frames used, of all drives
 
@@ -159,19 +159,20 @@ class _Region:
         return self.n_steady - MIN_SUPPORT / (1.0 - MIN_SUPPORT) * (self.n_outline - self.n_steady)
 
 
-def _choose(regions: list[_Region], size: tuple[int, int]) -> tuple[NDArray[np.bool_], float, float]:
+def _choose(regions: list[_Region], size: tuple[int, int]) -> tuple[NDArray[np.bool_], float | None, float]:
     """Return the union [h, w] of the best regions that do not overlap, their least support, the best one refused."""
-    taken, support, runner_up = np.zeros(size, np.bool_), 1.0, 0.0
+    taken, runner_up = np.zeros(size, np.bool_), 0.0
+    supports = []
     # The same place comes once per threshold: the one with the longest lasting outline is neither a part nor a leak.
     for region in sorted(regions, key=lambda region: -region.evidence):
         if (region.inside & taken).any():
             continue
         if region.support >= MIN_SUPPORT:
             taken |= region.inside
-            support = min(support, region.support)
+            supports.append(region.support)
         else:
             runner_up = max(runner_up, region.support)
-    return taken, support, runner_up
+    return taken, min(supports, default=None), runner_up
 
 
 def _regions(change_bin: NDArray[np.int64], steady: NDArray[np.bool_]) -> list[_Region]:

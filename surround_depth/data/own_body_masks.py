@@ -43,7 +43,7 @@ def write_own_body_masks(
                 "height_px": height_px,
                 "width_px": width_px,
                 "hidden_share": round(estimate.hidden_share, 4),
-                "support": round(estimate.support, 3),
+                "support": None if estimate.support is None else round(estimate.support, 3),
                 "runner_up": round(estimate.runner_up, 3),
                 "n_frames": estimate.n_frames,
                 "sha256": hashlib.sha256(png).hexdigest(),

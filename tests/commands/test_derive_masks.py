@@ -67,9 +67,16 @@ def test_masks_picture_and_facts(checkout, noise_tree, tmp_path):
     assert 0.5 * body.mean() < red.mean() * 2 < 1.5 * body.mean()
 
 
-def test_one_real_frame_is_refused(checkout, real_data, tmp_path):
-    result = run(checkout, "--dataset", "nuscenes", "--root", real_data / "nuscenes", "--out", "m", cwd=tmp_path)
+@pytest.mark.parametrize(
+    "dataset, complaint",
+    [
+        ("nuscenes", "CAM_FRONT_LEFT: 1 frames at least 0.5 m apart from 0 drives in motion"),
+        ("ddad", "4 frames at least 0.5 m apart from 1 drives in motion"),  # one of its two cars stands still
+    ],
+)
+def test_a_few_real_frames_are_refused(checkout, real_data, tmp_path, dataset, complaint):
+    result = run(checkout, "--dataset", dataset, "--root", real_data / dataset, "--out", "m", cwd=tmp_path)
     assert result.returncode == 2
-    assert "CAM_FRONT_LEFT: 1 frames at least 0.5 m apart from 0 drives in motion" in result.stderr
+    assert complaint in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == []

@@ -34,7 +34,9 @@ def test_the_bonnet_is_found_and_nothing_else(estimates):
     assert overlap(estimates["B"].own_body, exact_body(rig.camera("B"))) > 0.95
     assert not estimates["F"].own_body.any()
     assert estimates["B"].hidden_share == pytest.approx(exact_body(rig.camera("B")).mean(), rel=0.05)
+    assert estimates["B"].support is not None
     assert estimates["B"].support >= MIN_SUPPORT > 2 * estimates["F"].runner_up
+    assert estimates["F"].support is None
     assert estimates["F"].n_frames == 50
 
 
