@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from surround_depth.errors import DataError
-from surround_depth.files import atomic_directory, write_atomic
+from surround_depth.files import atomic_directory, atomic_file, write_atomic
 
 
 def test_a_file_and_its_folder_appear(tmp_path: Path) -> None:
@@ -24,6 +24,20 @@ def test_nothing_is_left_of_a_failed_write(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="taken cannot be written"):
         write_atomic(tmp_path / "taken", b"x")
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_file_that_fails_half_way_leaves_the_old_one(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"old")
+
+    def fail_halfway() -> None:
+        with atomic_file(tmp_path / "a") as file:
+            file.write(b"half")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail_halfway()
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 def test_a_folder_appears_readable_by_others_and_not_before_it_is_complete(tmp_path: Path) -> None:

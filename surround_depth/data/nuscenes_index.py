@@ -114,6 +114,11 @@ class NuScenesIndex:
     sample_starts: NDArray[np.int64]  # [scenes + 1] in `samples`
     reading_starts: NDArray[np.int64]  # [scenes + 1] in `readings`
     box_starts: NDArray[np.int64]  # [samples + 1] in `boxes`
+    source: Path | None = None  # the file it is mapped from
+
+    def __reduce__(self) -> Any:
+        """Travel to another process of this machine as the name of the file, not as a copy of its arrays."""
+        return super().__reduce__() if self.source is None else (NuScenesIndex.load, (self.source,))
 
     @cached_property
     def scene_numbers(self) -> dict[str, int]:
@@ -158,6 +163,7 @@ class NuScenesIndex:
             categories=tuple(header["categories"]),
             book=TokenBook(header["odd_tokens"]),
             faults=Faults(Counter(header["fault_counts"]), header["fault_texts"]),
+            source=path,
             **arrays,
         )
 
@@ -172,7 +178,7 @@ class Reading:
     @property
     def label(self) -> str:
         """What errors call it."""
-        return f"sample_data.json row {self.index.book.text(self._values['token'])}"
+        return f"sample_data.json row {self.token}"
 
     @property
     def token(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -198,6 +199,22 @@ def test_processes_that_build_at_once(tree, cache):
     assert all(not error for _, error in results)
     assert len({out for out, _ in results}) == 1
     assert sorted(path.suffix for path in cache.iterdir()) == [".index", ".json"]
+
+
+def test_a_sequence_travels_to_a_worker_as_a_file_name(tree, cache):
+    """A data loader pickles what it hands to its workers: not hundreds of megabytes of tables."""
+    sequence = NuScenesDataset(tree).sequence("scene-0001")
+    sent = pickle.dumps(sequence.readings.index)
+    assert len(sent) < 1000
+    there = pickle.loads(pickle.dumps(sequence))
+    np.testing.assert_array_equal(there[1].frame.T_world_ego, sequence[1].frame.T_world_ego)
+
+
+def test_a_sequence_travels_without_a_cache(tree, monkeypatch):
+    monkeypatch.setenv(CACHE_VARIABLE, "/dev/null/none")
+    sequence = NuScenesDataset(tree).sequence("scene-0001")
+    there = pickle.loads(pickle.dumps(sequence))
+    np.testing.assert_array_equal(there[1].frame.T_world_ego, sequence[1].frame.T_world_ego)
 
 
 def test_where_the_cache_is(monkeypatch, tmp_path):
