@@ -66,9 +66,11 @@ def derive_own_body(sequences: Iterable[SampleSequence]) -> Mapping[str, OwnBody
             frame = sequence[index].frame
             if frame.T_world_ego is None:
                 raise DataError(f"{sequence.name}, frame {frame.frame_id} has no ego pose: whether it moved is unknown")
-            for camera, image, T_world_ego in zip(frame.rig.cameras, frame.images, frame.T_world_ego, strict=True):
-                own = statistics.setdefault(camera.name, CameraStatistics(camera))
-                if image is not None and own.wants(sequence.name, T_world_ego):
+            for i, (camera, image) in enumerate(zip(frame.rig.cameras, frame.images, strict=True)):
+                if camera.name not in statistics:
+                    statistics[camera.name] = CameraStatistics(camera)
+                own, T_world_ego = statistics[camera.name], frame.T_world_ego[i]
+                if image is not None and frame.camera_valid[i] and own.wants(sequence.name, T_world_ego):
                     own.add(sequence.name, decode_image(image, camera, *own.work_size), camera, T_world_ego)
     if not statistics:
         raise DataError(f"own body: no frame to derive it from; give at least {MIN_DRIVES} drives")
@@ -89,7 +91,9 @@ class CameraStatistics:
         self._n_frames = 0
 
     def wants(self, drive: str, T_world_ego: Array) -> bool:
-        """Return whether the vehicle has moved since the last frame that was added."""
+        """Return whether the vehicle has moved since the last frame that was added (and 16 bits still count it)."""
+        if self._n_frames == np.iinfo(self._changes.dtype).max:
+            return False
         if self._previous is None or self._previous[0] != drive:
             return True
         return float(np.linalg.norm(T_world_ego[:3, 3] - self._previous[2])) >= MIN_STEP_M
