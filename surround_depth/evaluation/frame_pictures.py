@@ -21,7 +21,7 @@ from surround_depth.window import ImageWindow
 
 _GAP_PX = 4
 _DOT_PX = 1  # sparse truth is drawn as dots of 2 x 1 + 1 pixels
-_MIN_DENSE_SHARE = 0.2
+_MIN_DENSE_SHARE = 0.5  # of the drawn pixels; six LiDARs reach a fifth
 
 
 def draw_moment(moment: Moment, notes: Mapping[str, str], *, cell_width_px: int = 300) -> Picture:

@@ -13,7 +13,7 @@ from surround_depth.errors import DataError
 from surround_depth.evaluation.score_report import ScoreReport
 from surround_depth.evaluation.score_tables import means_table
 from surround_depth.evaluation.tables import CaptionedTable
-from surround_depth.metrics.bootstrap import interval
+from surround_depth.metrics.bootstrap import MIN_SEQUENCES, interval
 from surround_depth.metrics.protocol_means import GroupMeans
 from surround_depth.metrics.records import RIG
 
@@ -71,7 +71,7 @@ def headline(report: ScoreReport) -> str:
     protocol, samples = origin.protocol, origin.samples
     return (
         f"{origin.predictor['name']} on {origin.dataset['name']}, protocol {protocol.name} ({protocol.title}), "
-        f"{origin.truth_kind} truth, {samples['n']} samples of {samples['n_sequences']} drives"
+        f"{origin.truth_kind} truth, {_count(samples['n'], 'sample')} of {_count(samples['n_sequences'], 'drive')}"
     )
 
 
@@ -126,8 +126,8 @@ def _interval_text(report: ScoreReport) -> str:
         return ""
     try:
         found = interval(report.records, "metric", "abs_rel")
-    except DataError as error:
-        return f" No interval: {error}."
+    except DataError:
+        return f" No interval: it takes at least {MIN_SEQUENCES} drives."
     return (
         f" Metric AbsRel {found.estimate:.3f}, {found.level:.0%} interval {found.low:.3f} to {found.high:.3f} "
         f"over {found.n_sequences} drives."
@@ -172,8 +172,11 @@ def _conditions(report: ScoreReport) -> Iterator[CaptionedTable]:
 
 
 def _drives(report: ScoreReport, word: str) -> str:
-    n = sum(word in words for words in report.conditions.values())
-    return f"{n} drive{'s' if n > 1 else ''}"
+    return _count(sum(word in words for words in report.conditions.values()), "drive")
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def _others(groups: Mapping[str, GroupMeans]) -> Iterator[CaptionedTable]:

@@ -102,13 +102,21 @@ def test_a_failing_process_is_named(checkout: Path, tree: Path, scored: tuple[Pa
     shutil.copytree(folder / "saved", folder / "partial")
     records = map(json.loads, (folder / "one" / "records.jsonl").read_text().splitlines())
     shutil.rmtree(folder / "partial" / next(record["frame_id"] for record in records if record["index"] == 1))
-    options = ("--predictions", "partial", "--dataset", "synthetic", "--root", tree, "--out", "failing")
+    common = ("--predictions", "partial", "--dataset", "synthetic", "--root", tree, "--on-damage", "skip")
+    options = (*common, "--out", "failing")  # a missing answer is no damage of the data
     workers = [start(checkout, folder, *options, RANK=str(rank), WORLD_SIZE="2") for rank in (0, 1)]
     errors = [worker.communicate(timeout=120)[1] for worker in workers]
     assert [worker.returncode for worker in workers] == [2, 2]
     assert "F.npz does not exist" in errors[1]
     assert errors[0].startswith("error: rank 1 of 2 failed")
     assert [text.count("\n") for text in errors] == [1, 1], errors
+    result = evaluate(checkout, folder, *common, "--missing", "no_answer", "--out", "gaps")
+    assert result.returncode == 0, result.stderr
+    found = scores(folder / "gaps")
+    assert len(found["counts"]["missing"]) == 2  # both cameras of the sample
+    assert found["counts"]["coverage"] == pytest.approx(2 / 3)
+    assert found["truth"] == scores(folder / "one")["truth"]
+    assert "Only 66.67 %" in result.stdout
 
 
 def test_damage_is_skipped_only_when_asked(
