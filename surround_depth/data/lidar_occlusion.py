@@ -22,8 +22,9 @@ _ROWS_RAD = 0.016
 """Two thirds of the gap between two rings of a 32-beam LiDAR (1.33 degrees): an occluder has a point this near."""
 _COLUMNS_RAD = 0.006
 """Along a ring points are this close together (nuScenes: 0.33 degrees)."""
-_SURFACE_DISTANCE_M = 0.8
-"""Cameras ride 1.4 m and more above the road, and no wall passes much nearer than this."""
+_SURFACE_DISTANCE_M = 0.5
+"""Cameras ride 1.4 m and more above the road and further from walls; road that rises ahead passes nearer. On rendered
+drives 0.8 m takes out two more hidden points in a hundred, and on real DDAD frames too much rising ground."""
 _BEHIND_RATIO = 1.1
 """Less than this is the depth of one object."""
 

@@ -32,11 +32,11 @@ def test_a_point_behind_its_neighbour_goes_and_the_neighbour_stays() -> None:
 def test_open_road_and_a_wall_beside_the_car_are_kept() -> None:
     """Neighbouring rows of road differ by a factor of 3 near the horizon; its plane passes 1.5 m below the camera."""
     rays = ray_grid(H, W, K, Lens())
-    for axis, distance_m in ((1, 1.5), (0, 1.0)):
+    for axis, distance_m in ((1, 1.5), (0, 0.6)):
         towards = rays[..., axis]
         plane_m = np.full((H, W), np.nan, np.float32)
         plane_m[towards > 0] = (distance_m * rays[..., 2] / towards)[towards > 0]
-        assert plane_m[np.isfinite(plane_m)].max() > 300.0
+        assert plane_m[np.isfinite(plane_m)].max() > 200.0
         np.testing.assert_array_equal(without_occluded(plane_m[None], RIG)[0], plane_m)
 
 
@@ -66,7 +66,7 @@ def test_it_equals_the_rule_written_out() -> None:
     for i in range(len(row)):
         near = (abs(row - row[i]) <= 3) & (abs(column - column[i]) <= 1) & (1.1 * range_m < range_m[i])
         across = np.linalg.norm(np.cross(points_m[near], points_m[i]), axis=1)
-        hidden[i] = (across < 0.8 * np.linalg.norm(points_m[near] - points_m[i], axis=1)).any()
+        hidden[i] = (across < 0.5 * np.linalg.norm(points_m[near] - points_m[i], axis=1)).any()
     kept_m = without_occluded(lidar_m, RIG)[0]
     np.testing.assert_array_equal(np.isnan(kept_m[row, column]), hidden)
     assert 0.1 < hidden.mean() < 0.9
