@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from surround_depth.evaluation.prediction import Predictor
     from surround_depth.evaluation.protocol_run import Evaluator, ListedSample
     from surround_depth.evaluation.score_report import ScoreReport
+    from surround_depth.evaluation.shards import Worker
     from surround_depth.imaging import InputSpec
+    from surround_depth.inference.backend import Backend
 
 PROTOCOL_NAMES = "strict, sd, sd:noflip, vf, cv, vi, r3, r3:bug, so, network"
 
@@ -35,6 +37,9 @@ def parse_arguments() -> argparse.Namespace:
     method.add_argument("--engine", type=Path, metavar="DIR", help="what deploy/build_engine.py wrote")
     method.add_argument("--checkpoint", type=Path, metavar="DIR", help="what tools/train_fsmde.py wrote; runs in torch")
     method.add_argument("--predictions", type=Path, metavar="DIR", help="depth maps of any method (docs/evaluate.md)")
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda"), default="cpu", help="where a checkpoint runs (default cpu)"
+    )
     data = parser.add_argument_group("data")
     data.add_argument("--dataset", required=True, choices=("nuscenes", "ddad", "synthetic"))
     data.add_argument("--root", required=True, type=Path, help="folder of the data set")
@@ -60,7 +65,22 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def open_method(arguments: argparse.Namespace, stack: ExitStack) -> tuple[Predictor, dict[str, str], InputSpec | None]:
+def open_backend_of(arguments: argparse.Namespace, worker: Worker) -> Backend:
+    """Return the engine or checkpoint, on this process's share of the machine's cores or on its GPU."""
+    if arguments.engine is not None:
+        from surround_depth.inference.backend import open_backend
+        from surround_depth.inference.cpu import physical_cores
+
+        return open_backend(arguments.engine, threads=max(1, physical_cores() // worker.local_world))
+    from surround_depth.export.checkpoint import open_checkpoint
+
+    device = f"cuda:{worker.local_rank}" if arguments.device == "cuda" else "cpu"
+    return open_checkpoint(arguments.checkpoint, device=device)
+
+
+def open_method(
+    arguments: argparse.Namespace, worker: Worker, stack: ExitStack
+) -> tuple[Predictor, dict[str, str], InputSpec | None]:
     """Return what answers, what it is, and the size it works at, if it has one."""
     from surround_depth.evaluation.flip import as_protocol_asks
     from surround_depth.evaluation.prediction_folder import PredictionFolder
@@ -71,16 +91,8 @@ def open_method(arguments: argparse.Namespace, stack: ExitStack) -> tuple[Predic
         folder = PredictionFolder(arguments.predictions, arguments.missing)
         name = arguments.name or folder.note.method
         return folder, {"kind": "folder", "name": name, "source": folder.note.source, "flip": "as saved"}, None
-    if arguments.engine is not None:
-        from surround_depth.inference.backend import open_backend
-
-        kind, path = "engine", arguments.engine
-        backend = stack.enter_context(open_backend(path))
-    else:
-        from surround_depth.export.checkpoint import open_checkpoint
-
-        kind, path = "checkpoint", arguments.checkpoint
-        backend = stack.enter_context(open_checkpoint(path))
+    backend = stack.enter_context(open_backend_of(arguments, worker))
+    kind, path = ("engine", arguments.engine) if arguments.engine is not None else ("checkpoint", arguments.checkpoint)
     spec, flip = backend.spec.input, protocol(arguments.protocol).flip
     facts = {
         "kind": kind,
@@ -146,7 +158,8 @@ def evaluate(arguments: argparse.Namespace, stack: ExitStack) -> None:
     from surround_depth.evaluation.shards import ShardFolder, Worker, fingerprint
     from surround_depth.metrics.protocols import protocol
 
-    predictor, facts, spec = open_method(arguments, stack)
+    worker = Worker.from_environment()
+    predictor, facts, spec = open_method(arguments, worker, stack)
     dataset = open_dataset(
         arguments.dataset,
         arguments.root,
@@ -174,7 +187,7 @@ def evaluate(arguments: argparse.Namespace, stack: ExitStack) -> None:
     methods = {facts["name"]: predictor, **baselines(arguments, dataset, spec)}
     if arguments.save_predictions is not None:
         methods[facts["name"]] = saving(predictor, arguments.save_predictions, facts)
-    worker, shares, evaluators = Worker.from_environment(), {}, {}
+    shares, evaluators = {}, {}
     for name, method in methods.items():
         evaluators[name] = Evaluator(
             method,
@@ -196,6 +209,10 @@ def evaluate(arguments: argparse.Namespace, stack: ExitStack) -> None:
     if own is not None:
         others = {name: share for name, share in shares.items() if share is not None}
         report = ScoreReport(origin, own, conditions_of(sequences), others, getattr(dataset, "damage", ()))
+        if not report.records:
+            raise DataError(
+                f"nothing was scored, all {len(samples)} samples are damaged; the first: {report.damage[0]}"
+            )
         write_results(arguments, report, evaluators[facts["name"]], samples)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from string import Template
 
@@ -155,12 +155,17 @@ def drive_errors(records: Sequence[Record]) -> dict[str, float]:
 def _tiles(report: ScoreReport) -> Iterator[tuple[str, str]]:
     for scale, words in (("metric", "AbsRel, metric"), ("median", "AbsRel after median scaling")):
         if scale in report.groups:
-            yield words, f"{report.groups[scale].mean['abs_rel']:.3f}"
+            yield words, _number(report.groups[scale].mean, "abs_rel", ".3f")
     if "metric" in report.groups:
         mean = report.groups["metric"].mean
-        yield "of the pixels within a factor of 1.25, metric", f"{mean['a1']:.1%}"
-        yield "RMSE, metric", f"{mean['rmse']:.2f} m"
-    yield "of the truth answered", f"{report.coverage:.1%}"
+        yield "of the pixels within a factor of 1.25, metric", _number(mean, "a1", ".1%")
+        yield "RMSE in metres, metric", _number(mean, "rmse", ".2f")
+        yield "of the truth answered", _number(mean, "coverage", ".1%")
+
+
+def _number(values: Mapping[str, float], name: str, form: str) -> str:
+    value = values.get(name, math.nan)
+    return "–" if math.isnan(value) else format(value, form)
 
 
 def _frame(report: ScoreReport, evaluator: Evaluator, listed: ListedSample) -> str:

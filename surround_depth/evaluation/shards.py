@@ -41,6 +41,10 @@ class Worker:
     world: int = 1
     launch: str = ""
     """The same for all processes of one launch, another for the next: files of an earlier launch are not ours."""
+    local_rank: int = 0
+    """Rank among the processes of this machine: which of its GPUs is ours."""
+    local_world: int = 1
+    """Processes that share this machine's cores."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.rank < self.world:
@@ -63,7 +67,10 @@ class Worker:
         if environment.get("LOCAL_WORLD_SIZE") == world:
             # On one machine all ranks have one parent; torchrun's own id is "none" unless somebody gives one.
             launch.append(str(os.getppid()))
-        return cls(int(rank), int(world), "/".join(launch))
+        local = [environment.get(name, default) for name, default in (("LOCAL_RANK", "0"), ("LOCAL_WORLD_SIZE", "1"))]
+        if not all(number.isdecimal() for number in local):
+            raise ConfigError(f"LOCAL_RANK, LOCAL_WORLD_SIZE are {local}; torchrun sets numbers")
+        return cls(int(rank), int(world), "/".join(launch), int(local[0]), max(1, int(local[1])))
 
     def share(self, n_batches: int) -> range:
         """Return the batches of this process: neighbouring ones, as many as the others have, or one more."""

@@ -105,9 +105,9 @@ def test_a_forged_share_is_refused(tmp_path: Path) -> None:
 
 def test_the_environment_of_torchrun() -> None:
     assert Worker.from_environment({}) == Worker(0, 1)
-    torchrun = {"RANK": "1", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "none"}
+    torchrun = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}
     worker = Worker.from_environment(torchrun)
-    assert (worker.rank, worker.world) == (1, 4)
+    assert (worker.rank, worker.world, worker.local_rank, worker.local_world) == (3, 4, 1, 2)
     assert [list(Worker(rank, 3).share(7)) for rank in range(3)] == [[0, 1], [2, 3], [4, 5, 6]]
     assert Worker.from_environment(torchrun | {"MASTER_PORT": "1"}).launch != worker.launch
     assert Worker.from_environment(torchrun | {"LOCAL_WORLD_SIZE": "4"}).launch != worker.launch
@@ -115,7 +115,13 @@ def test_the_environment_of_torchrun() -> None:
 
 @pytest.mark.parametrize(
     "environment",
-    [{"RANK": "0"}, {"WORLD_SIZE": "2"}, {"RANK": "2", "WORLD_SIZE": "2"}, {"RANK": "-1", "WORLD_SIZE": "2"}],
+    [
+        {"RANK": "0"},
+        {"WORLD_SIZE": "2"},
+        {"RANK": "2", "WORLD_SIZE": "2"},
+        {"RANK": "-1", "WORLD_SIZE": "2"},
+        {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "first"},
+    ],
 )
 def test_half_an_environment_is_refused(environment: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match="RANK"):
