@@ -11,7 +11,6 @@ import scipy.stats
 from surround_depth.errors import DataError
 from surround_depth.metrics.bootstrap import interval, paired_difference, student_quantile
 from surround_depth.metrics.records import Record
-from surround_depth.metrics.summary import summarise
 
 
 def records(values: dict[str, list[float]], camera: str = "F") -> list[Record]:
@@ -62,7 +61,7 @@ def test_the_estimate_is_the_number_of_the_table():
     mixed = records({"a": [0.1, 0.2, 0.3], "b": [0.4], "c": [0.2, 0.6]}) + records({"a": [0.9], "c": [0.7]}, "B")
     mixed.append(Record("d", "f", 0, "F", "metric", {"abs_rel": math.nan}, 0))
     found = interval(mixed, "metric", "abs_rel")
-    assert found.estimate == pytest.approx(summarise(mixed)["metric"].mean.values["abs_rel"])
+    assert found.estimate == pytest.approx((0.3 + 0.8) / 2)  # F: six images, B: two
     assert found.n_sequences == 3
     assert found.low <= found.estimate <= found.high
 
@@ -93,6 +92,16 @@ def test_equal_methods_are_called_different_no_more_often_than_promised():
         for _ in range(150)
     )
     assert called / 150 < 0.12  # 0.05 is meant; a plain percentile interval gives 0.17 at five sequences
+
+
+def test_few_sequences_cover_less_and_claim_nothing():
+    worse, better = one_each(np.array([0.5, 0.6, 0.7, 0.8, 0.9])), one_each(np.full(5, 0.1))
+    few = paired_difference(worse[:4], better[:4], "metric", "abs_rel")
+    assert few.low > 0.0
+    assert few.level == 0.875  # 1 - 2 / 2^4: four coins all on one side
+    assert not few.is_difference
+    assert interval(worse[:3], "metric", "abs_rel").level == 0.75
+    assert paired_difference(worse, better, "metric", "abs_rel").is_difference
 
 
 def test_units_that_one_method_lacks_are_left_out_of_both():
