@@ -60,6 +60,8 @@ class DataConfig(StrictModel):
     """Empty: every scene that does not validate."""
     val_scenes: tuple[str, ...] = ()
     """Empty: the last scene."""
+    masks: str | None = None
+    """Folder of own-body masks, for data sets that bring none: nuScenes, DDAD."""
     render: bool = False
     """Render the synthetic tree when `root` is missing."""
     rendering: RenderConfig = RenderConfig()

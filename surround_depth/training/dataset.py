@@ -23,7 +23,10 @@ from surround_depth.training.samples import SampleStore
 
 @dataclass(frozen=True)
 class Batch:
-    """B samples as tensors; see `PreparedSample` for the meaning."""
+    """B samples as tensors; see `PreparedSample` for the meaning.
+
+    Kept as compact as the samples are: workers and the way to the GPU carry half the bytes.
+    """
 
     sample_ids: tuple[str, ...]
     images: Tensor  # uint8 [B, N, H, W, 3]
@@ -31,10 +34,18 @@ class Batch:
     T_ego_cam: Tensor  # float32 [B, N, 4, 4]
     camera_valid: Tensor  # float32 [B, N]
     own_body: Tensor  # bool [B, N, H, W]
-    lidar_m: Tensor  # float32 [B, N, H, W], NaN = none
-    relative: Tensor  # float32 [B, N, H, W]
+    lidar_index: Tensor  # int64 [P] into the flat [B, N, H, W]
+    lidar_depth_m: Tensor  # float32 [P]
+    relative: Tensor  # float16 [B, N, H, W]
     teacher_valid: Tensor  # bool [B, N, H, W]
     sky: Tensor  # bool [B, N, H, W]
+
+    @property
+    def lidar_m(self) -> Tensor:
+        """LiDAR z-depth, float32 [B, N, H, W], NaN = none; a new tensor on each call."""
+        dense = torch.full(self.own_body.shape, torch.nan, device=self.lidar_depth_m.device)
+        dense.view(-1)[self.lidar_index] = self.lidar_depth_m
+        return dense
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on `device`."""
@@ -63,6 +74,10 @@ def training_batches(
     drawn: DrawnSamples, *, first_draw: int, n_draws: int, batch_size: int, n_workers: int
 ) -> DataLoader[Any]:
     """Return the loader of draws `first_draw` .. `first_draw + n_draws`, in order."""
+    if n_workers > 0:
+        # Before the fork, or workers inherit the state of a thread pool without its threads and wait for them forever.
+        # One thread is what they want anyway: several workers with a thread per core would wait for one another.
+        cv2.setNumThreads(1)
     draws = range(first_draw, first_draw + n_draws)
     return DataLoader(
         drawn,
@@ -71,13 +86,7 @@ def training_batches(
         num_workers=n_workers,
         collate_fn=collate,
         drop_last=True,
-        worker_init_fn=_one_thread,
     )
-
-
-def _one_thread(worker: int) -> None:
-    """Several workers with a thread per core each would only wait for one another (torch sets its own to one)."""
-    cv2.setNumThreads(1)
 
 
 def collate(samples: list[PreparedSample]) -> Batch:
@@ -86,6 +95,8 @@ def collate(samples: list[PreparedSample]) -> Batch:
     def stack(name: str) -> Tensor:
         return torch.from_numpy(np.stack([getattr(sample, name) for sample in samples]))
 
+    n_pixels = samples[0].own_body.size
+    lidar_index = [i * n_pixels + sample.lidar_index.astype(np.int64) for i, sample in enumerate(samples)]
     return Batch(
         sample_ids=tuple(sample.sample_id for sample in samples),
         images=stack("images"),
@@ -93,8 +104,9 @@ def collate(samples: list[PreparedSample]) -> Batch:
         T_ego_cam=stack("T_ego_cam"),
         camera_valid=stack("camera_valid").float(),
         own_body=stack("own_body"),
-        lidar_m=stack("lidar_m"),
-        relative=stack("relative").float(),
+        lidar_index=torch.from_numpy(np.concatenate(lidar_index)),
+        lidar_depth_m=torch.from_numpy(np.concatenate([sample.lidar_depth_m for sample in samples])),
+        relative=stack("relative"),
         teacher_valid=stack("teacher_valid"),
         sky=stack("sky"),
     )

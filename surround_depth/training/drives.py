@@ -24,11 +24,15 @@ def open_drives(config: DataConfig) -> Drives:
     """Return the drives that `config` names.
 
     Raises:
-        ConfigError: the tree is missing (the message says how to make it), a scene is unknown or in both splits.
+        ConfigError: the tree is missing (the message says how to make it) or the folder of masks is, a scene is
+            unknown or in both splits.
     """
     if not Path(config.root).exists():
         raise ConfigError(f"data.root: '{config.root}' does not exist; {_remedy(config)}")
-    dataset = open_dataset(config.kind, config.root)
+    masks = None if config.masks is None else Path(config.masks)
+    if masks is not None and not masks.is_dir():
+        raise ConfigError(f"data.masks: '{masks}' is no folder; leave the key out where there are no masks")
+    dataset = open_dataset(config.kind, config.root, masks=masks)
     train, val = split_scenes(dataset.scenes(), config)
     return Drives(dataset, tuple(map(dataset.sequence, train)), tuple(map(dataset.sequence, val)))
 

@@ -12,14 +12,15 @@ from surround_depth.training.dataset import Batch
 
 def make_targets(batch: Batch, bins: BinConfig) -> Targets:
     """Return the targets of a batch: m_gt, m_kd and d_A of distillation.md 6.1 and D3."""
+    lidar_m, relative = batch.lidar_m, batch.relative.float()
     seen = ~batch.own_body & (batch.camera_valid > 0.5)[:, :, None, None]
-    in_range = (batch.lidar_m > bins.min_depth_m) & (batch.lidar_m < bins.max_depth_m)  # False on NaN
+    in_range = (lidar_m > bins.min_depth_m) & (lidar_m < bins.max_depth_m)  # False on NaN
     lidar_mask = in_range & seen
-    fit = fit_affine(batch.relative, batch.lidar_m, lidar_mask & batch.teacher_valid)
+    fit = fit_affine(relative, lidar_m, lidar_mask & batch.teacher_valid)
     return Targets(
-        lidar_m=batch.lidar_m,
+        lidar_m=lidar_m,
         lidar_mask=lidar_mask,
         sky=batch.sky & seen,
-        teacher_m=aligned_depth(torch.nan_to_num(batch.relative), fit, bins.min_depth_m, bins.max_depth_m),
+        teacher_m=aligned_depth(torch.nan_to_num(relative), fit, bins.min_depth_m, bins.max_depth_m),
         teacher_mask=batch.teacher_valid & seen & fit.usable[..., None, None],
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -12,7 +13,7 @@ import torch
 from surround_depth.imaging import InputSpec
 from surround_depth.teachers.simulated import SimulatedTeacher
 from surround_depth.training.config import AugmentConfig
-from surround_depth.training.dataset import DrawnSamples, training_batches
+from surround_depth.training.dataset import DrawnSamples, collate, training_batches
 from surround_depth.training.samples import SamplePreparer, SampleStore
 
 EVERYTHING = AugmentConfig(zoom=(1.0, 2.0), shift=1.0, augmix=0.5, augmix_severity=1.0, camera_dropout=0.5)
@@ -48,3 +49,24 @@ def test_passes_and_seeds_differ(drawn: DrawnSamples) -> None:
     assert not np.array_equal(again.rays, by_id[again.sample_id].rays)  # another zoom in the next pass
     other_seed = DrawnSamples(drawn.store, EVERYTHING, seed=4)
     assert any(not np.array_equal(other_seed[k].rays, drawn[k].rays) for k in range(n))
+
+
+def test_sparse_lidar_unfolds_where_it_belongs(drawn: DrawnSamples) -> None:
+    samples = [drawn[k] for k in range(2)]
+    batch = collate(samples)
+    assert batch.lidar_m.dtype == torch.float32
+    for found, sample in zip(batch.lidar_m, samples, strict=True):
+        np.testing.assert_array_equal(found.numpy(), sample.lidar_m)
+
+
+def test_workers_are_forked_without_opencvs_threads(drawn: DrawnSamples) -> None:
+    """A worker that inherits a pool without its threads hangs in the next OpenCV call."""
+    before = cv2.getNumThreads()
+    try:
+        cv2.setNumThreads(2)
+        training_batches(drawn, first_draw=0, n_draws=1, batch_size=1, n_workers=0)
+        assert cv2.getNumThreads() == 2
+        training_batches(drawn, first_draw=0, n_draws=1, batch_size=1, n_workers=1)
+        assert cv2.getNumThreads() == 1
+    finally:
+        cv2.setNumThreads(before)
