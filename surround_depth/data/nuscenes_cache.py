@@ -33,12 +33,12 @@ class _Record:
 
     stamps: Stamps
     key: str  # of the index file
-    hashed_ns: int
+    looked_ns: int  # when these stamps were read, before the hash
 
     def vouches_for(self, stamps: Stamps) -> bool:
         """True where the tables are those that were hashed."""
         latest_ns = max(mtime_ns for _, mtime_ns in stamps.values())
-        return self.stamps == stamps and latest_ns < self.hashed_ns - _SETTLED_NS
+        return self.stamps == stamps and latest_ns < self.looked_ns - _SETTLED_NS
 
 
 def open_index(files: Mapping[str, Path]) -> NuScenesIndex:
@@ -49,7 +49,7 @@ def open_index(files: Mapping[str, Path]) -> NuScenesIndex:
     Raises:
         DataError: a table cannot be read, or is not a JSON list of objects.
     """
-    stamps = _stamps(files)
+    looked_ns, stamps = time.time_ns(), _stamps(files)
     folder = _cache_folder()
     if folder is None:
         return build_index(files)
@@ -65,7 +65,7 @@ def open_index(files: Mapping[str, Path]) -> NuScenesIndex:
             return index  # written to meanwhile: the hash may be of other content than the rows
         index = _saved(index, folder / f"{key}.index")
     if not is_known:
-        _write_record(record_path, _Record(stamps, key, time.time_ns()))
+        _write_record(record_path, _Record(stamps, key, looked_ns))
         if record is not None and record.key != key:
             with suppress(OSError):
                 (folder / f"{record.key}.index").unlink(missing_ok=True)
@@ -121,14 +121,14 @@ def _read_record(path: Path) -> _Record | None:
         content = json.loads(path.read_bytes())
         key = str(content["key"])
         stamps = {str(name): [int(size), int(mtime_ns)] for name, (size, mtime_ns) in content["stamps"].items()}
-        hashed_ns = int(content["hashed_ns"])
+        looked_ns = int(content["looked_ns"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         return None
     # The key becomes a file name.
-    return _Record(stamps, key, hashed_ns) if len(key) == 64 and key.isalnum() else None
+    return _Record(stamps, key, looked_ns) if len(key) == 64 and key.isalnum() else None
 
 
 def _write_record(path: Path, record: _Record) -> None:
-    content = {"key": record.key, "stamps": record.stamps, "hashed_ns": record.hashed_ns}
+    content = {"key": record.key, "stamps": record.stamps, "looked_ns": record.looked_ns}
     with suppress(DataError):  # nothing is lost: the tables are hashed again next time
         write_atomic(path, json.dumps(content).encode())

@@ -106,6 +106,22 @@ def test_same_size_and_time_within_a_tick(tree, cache):
     assert NuScenesDataset(tree).scenes() == ("scene-0002",)
 
 
+def test_a_long_build_does_not_make_young_tables_old(tree, cache, monkeypatch, hashes):
+    """What counts is the time before the hash: a change during the build may leave size and time as they were."""
+    settle(tree, age_s=0.0)
+    clock_ns = time.time_ns()
+    monkeypatch.setattr(nuscenes_cache.time, "time_ns", lambda: clock_ns)
+
+    def slow_build(files):
+        monkeypatch.setattr(nuscenes_cache.time, "time_ns", lambda: clock_ns + 60 * 10**9)
+        return build_index(files)
+
+    monkeypatch.setattr(nuscenes_cache, "build_index", slow_build)
+    for _ in range(2):
+        NuScenesDataset(tree)
+    assert len(hashes) == 2
+
+
 def test_touched_or_copied_tables_are_hashed_not_parsed(tree, cache, builds, hashes, tmp_path):
     NuScenesDataset(tree)
     settle(tree, age_s=120.0)
