@@ -35,11 +35,10 @@ def report(
     return ScoreReport(origin, Share(results, **share))  # type: ignore[arg-type]
 
 
-def drives(offset: float = 0.0) -> list[Record]:
-    """Four drives, two cameras; camera A's AbsRel is 0.1 (d0) to 0.4 (d3), camera B's twice that."""
-    return [
-        record(i, camera, f * (0.1 * (i // 2 + 1)) + offset) for i in range(8) for camera, f in (("A", 1), ("B", 2))
-    ]
+def drives(offset: float = 0.0, n: int = 4) -> list[Record]:
+    """Return the records of `n` drives, two cameras; camera A's AbsRel is 0.1 (d0), 0.2 (d1) ..., B's twice that."""
+    slopes = {"A": 0.1, "B": 0.2}
+    return [record(i, name, slope * (i // 2 + 1) + offset) for i in range(2 * n) for name, slope in slopes.items()]
 
 
 def saved(folder: Path, found: ScoreReport) -> Path:

@@ -13,11 +13,12 @@ from surround_depth.data.rows import Row
 from surround_depth.errors import DataError
 from surround_depth.evaluation.score_report import RECORDS_NAME, SCHEMA_VERSION, SCORES_NAME
 from surround_depth.evaluation.tables import CaptionedTable, Table
-from surround_depth.metrics.bootstrap import Interval, paired_difference
+from surround_depth.metrics.bootstrap import MIN_FOR_DIFFERENCE, Interval, paired_difference
 from surround_depth.metrics.records import Record
 
 COMPARED = (("metric", "abs_rel"), ("metric", "rmse"), ("metric", "a1"), ("median", "abs_rel"), ("median", "a1"))
 _HIGHER_IS_BETTER = ("a1", "a2", "a3")
+_ROUNDING = 5e-5  # nobody prints more digits, and float32 answers scaled twice differ there
 _MUST_AGREE = (
     ("protocol", "score both by one protocol"),
     ("samples", "score both on one list of samples"),
@@ -51,6 +52,10 @@ class Comparison:
     @property
     def verdict(self) -> str:
         """What may be said."""
+        if abs(self.difference.estimate) < _ROUNDING:
+            return "equal to four digits"
+        if self.difference.n_sequences < MIN_FOR_DIFFERENCE:
+            return f"no verdict below {MIN_FOR_DIFFERENCE} drives"
         if not self.difference.is_difference:
             return "no difference shown"
         higher = self.difference.estimate > 0

@@ -10,22 +10,32 @@ from hand_scores import drives, report, saved
 
 from surround_depth.errors import DataError
 from surround_depth.evaluation.score_compare import compare, comparison_section, read_scores
+from surround_depth.metrics.records import Record
 
 
 def test_a_difference_is_called_one_only_when_it_is(tmp_path: Path) -> None:
-    first = read_scores(saved(tmp_path / "a", report(drives())))
-    better = read_scores(saved(tmp_path / "b", report(drives(-0.05), "other")))
+    first = read_scores(saved(tmp_path / "a", report(drives(n=6))))
+    better = read_scores(saved(tmp_path / "b", report(drives(-0.05, n=6), "other")))
     (abs_rel, *_) = compare(first, better)
     assert abs_rel.difference.estimate == pytest.approx(-0.05)
     assert abs_rel.verdict == "difference: better"
-    assert "other minus net, paired over 4 drives" in comparison_section(first, better, [abs_rel]).caption
-    # better on two drives, worse by as much on two
-    mixed = [
-        replace(r, values={**r.values, "abs_rel": r.values["abs_rel"] + 0.1 * (-1) ** (r.index // 2)}) for r in drives()
-    ]
+    assert compare(better, first)[0].verdict == "difference: worse"
+    assert "other minus net, paired over 6 drives" in comparison_section(first, better, [abs_rel]).caption
+    # better on half of the drives, worse by nearly as much on the other half
+    mixed = [replace(r, values={**r.values, "abs_rel": r.values["abs_rel"] + swing(r)}) for r in drives(n=6)]
     undecided = compare(first, read_scores(saved(tmp_path / "c", report(mixed, "mixed"))))
     assert undecided[0].verdict == "no difference shown"
-    assert all(c.verdict == "no difference shown" for c in compare(first, first))
+    assert {c.verdict for c in compare(first, first)} == {"equal to four digits"}
+
+
+def swing(record: Record) -> float:
+    return 0.1 if int(record.sequence[1:]) % 2 else -0.09
+
+
+def test_few_drives_decide_nothing(tmp_path: Path) -> None:
+    first = read_scores(saved(tmp_path / "a", report(drives())))
+    better = read_scores(saved(tmp_path / "b", report(drives(-0.05))))
+    assert compare(first, better)[0].verdict == "no verdict below 5 drives"
 
 
 @pytest.mark.parametrize(
