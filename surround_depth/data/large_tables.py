@@ -26,20 +26,9 @@ BOXES_PER_SAMPLE = 34
 N_CATEGORIES = 23
 SCENE_S = 20
 RATE_HZ = {"camera": 12, "lidar": 20, "radar": 13}
-SENSORS = {
-    "CAM_FRONT": "camera",
-    "CAM_FRONT_RIGHT": "camera",
-    "CAM_BACK_RIGHT": "camera",
-    "CAM_BACK": "camera",
-    "CAM_BACK_LEFT": "camera",
-    "CAM_FRONT_LEFT": "camera",
-    "LIDAR_TOP": "lidar",
-    "RADAR_FRONT": "radar",
-    "RADAR_FRONT_LEFT": "radar",
-    "RADAR_FRONT_RIGHT": "radar",
-    "RADAR_BACK_LEFT": "radar",
-    "RADAR_BACK_RIGHT": "radar",
-}
+_CAMERAS = ("CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_RIGHT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_FRONT_LEFT")
+_RADARS = ("RADAR_FRONT", "RADAR_FRONT_LEFT", "RADAR_FRONT_RIGHT", "RADAR_BACK_LEFT", "RADAR_BACK_RIGHT")
+SENSORS = {**dict.fromkeys(_CAMERAS, "camera"), "LIDAR_TOP": "lidar", **dict.fromkeys(_RADARS, "radar")}
 _FORMAT = {"camera": ("jpg", "jpg", 900, 1600), "lidar": ("pcd", "pcd.bin", 0, 0), "radar": ("pcd", "pcd", 0, 0)}
 _FIRST_STAMP_US = 1_532_402_927_612_460
 _SCENE_GAP_US = 60_000_000

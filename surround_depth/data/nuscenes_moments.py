@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surround_depth.data.nuscenes_index import NuScenesIndex, Reading, Scene
-from surround_depth.data.row_columns import NS_PER_US
 
 REFERENCE_CAMERA = "CAM_FRONT"
 MAX_LIDAR_SKEW_US = 60_000  # the LiDAR turns at 20 Hz: where none is nearer, one is missing
@@ -73,7 +72,6 @@ class Moments:
     """The samples of a sequence: per moment its token, and per channel the row of its record, -1 for none."""
 
     tokens: tuple[str, ...]
-    stamps_ns: NDArray[np.int64]  # [M]
     samples: NDArray[np.int64]  # [M] row of `index.samples` whose boxes belong to the moment, -1 between key frames
     rows: dict[str, NDArray[np.int64]]  # by channel [M] rows of `index.readings`
 
@@ -86,7 +84,6 @@ class Moments:
         return replace(
             self,
             tokens=tuple(self.tokens[i] for i in kept),
-            stamps_ns=self.stamps_ns[kept],
             samples=self.samples[kept],
             rows={name: rows[kept] for name, rows in self.rows.items()},
         )
@@ -105,7 +102,6 @@ def key_frame_moments(readings: SceneReadings) -> Moments:
     table = index.samples[samples.start : samples.stop]
     return Moments(
         tokens=tuple(index.book.text(key) for key in table["token"]),
-        stamps_ns=table["stamp_us"].astype(np.int64) * NS_PER_US,
         samples=np.arange(samples.start, samples.stop),
         rows=rows,
     )
@@ -129,7 +125,6 @@ def sweep_moments(readings: SceneReadings, cameras: tuple[str, ...]) -> Moments:
     values = readings.values[reference - readings.rows.start]
     return Moments(
         tokens=tuple(index.book.text(key) for key in values["token"]),
-        stamps_ns=stamps_us * NS_PER_US,
         samples=np.where(values["is_key"], values["sample"], -1).astype(np.int64),
         rows=rows,
     )
