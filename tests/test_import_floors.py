@@ -27,6 +27,7 @@ HEAVY_OWNERS = {
     "tensorboard": ("training",),
     "open3d": ("data.synthetic",),
     "onnx": ("export",),
+    "scipy": ("metrics.cloud",),
     "onnxscript": ("export",),
     "onnxruntime": ("inference.onnxruntime_backend",),
     "tensorrt": ("inference.tensorrt_library",),

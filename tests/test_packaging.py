@@ -69,7 +69,7 @@ def copy_of_sources(checkout: Path, folder: Path) -> Path:
     """Copy what a build may see: the package, and the folders that must not get into the wheel."""
     for name in ("surround_depth", "calib", "tools", "deploy", "tests"):
         shutil.copytree(checkout / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(checkout / name, folder / name)
     return folder
 
@@ -78,7 +78,7 @@ def test_wheel_holds_the_data(wheel: Path, checkout: Path) -> None:
     inside = set(zipfile.ZipFile(wheel).namelist())
     data = [
         path.relative_to(checkout).as_posix()
-        for pattern in ("*.yaml", "*.html", "*.safetensors", "*.json", "*.md")
+        for pattern in ("*.yaml", "*.html", "*.safetensors", "*.json", "*.md", "*.txt")
         for path in (checkout / "surround_depth").rglob(pattern)
     ]
     rigs = [f"surround_depth/rigs/{path.name}" for path in (checkout / "calib" / "rigs").glob("*.yaml")]

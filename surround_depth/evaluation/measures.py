@@ -134,7 +134,9 @@ def _cloud(moment: Moment, view: SensorView | None) -> Measure:
     for i, (camera, grid_camera) in enumerate(zip(rig.cameras, moment.grid_rig.cameras, strict=True)):
         T = moment.T_ego_cam_then[i]
         depth_m = moment.prediction.depth_m[i]
-        row, column = np.nonzero(np.isfinite(depth_m))
+        own_body = grid_camera.own_body
+        answered = np.isfinite(depth_m) if own_body is None else np.isfinite(depth_m) & ~own_body
+        row, column = np.nonzero(answered)
         uv_px = np.stack([column, row], axis=-1)
         predicted_m.append(_lifted(uv_px, depth_m[row, column], grid_camera, T))
         truth = moment.truths[i]

@@ -53,8 +53,9 @@ ERROR_GROUPS = ("metric", "median", "shared")
 def _group_means(name: str, records: Sequence[Record], protocol: Protocol) -> GroupMeans:
     follows = name in ERROR_GROUPS
     counted = [r for r in records if r.n_pixels > 0 or (follows and _counts_empty(r, protocol))]
+    rows = [(r, r.values if follows else _known(r.values)) for r in counted]
     cameras = {
-        camera: _mean([r.values for r in counted if r.camera == camera])
+        camera: _mean([values for r, values in rows if r.camera == camera])
         | _coverage([r for r in records if r.camera == camera])
         for camera in dict.fromkeys(r.camera for r in records)
     }
@@ -73,6 +74,11 @@ def _group_means(name: str, records: Sequence[Record], protocol: Protocol) -> Gr
 def _counts_empty(record: Record, protocol: Protocol) -> bool:
     """An empty unit is part of the mean: as NaN, or as the -1 that it carries."""
     return protocol.empty == "nan" or not math.isnan(record.values["abs_rel"])
+
+
+def _known(values: Mapping[str, float]) -> dict[str, float]:
+    """Return the values that a unit has: a cloud may have points and no prediction near them."""
+    return {name: value for name, value in values.items() if not math.isnan(value)}
 
 
 def _mean(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:

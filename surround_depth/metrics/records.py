@@ -1,7 +1,7 @@
 """What an evaluation measures, one flat record at a time, so that shards, tables and intervals all read one list.
 
 A record says: in this sequence, at this moment (or these moments), on this camera (or the whole rig), this group of
-numbers came out, over so many pixels. Means over records are taken in `summary`, differences in `bootstrap`.
+numbers came out, over so many pixels. Means over records are taken in `protocol_means`, differences in `bootstrap`.
 """
 
 from __future__ import annotations

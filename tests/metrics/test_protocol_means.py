@@ -64,3 +64,11 @@ def test_silence_does_not_drop_out_of_the_coverage_together_with_its_errors() ->
     rows = [replace(r, values=dict(r.values) | {"coverage": c}) for r, c in zip(rows, (0.9, 0.0), strict=True)]
     assert protocol_means(rows, protocol("strict"))["metric"].mean["coverage"] == pytest.approx(0.45)
     assert protocol_means(rows, protocol("strict"))["metric"].mean["abs_rel"] == pytest.approx(0.2)
+
+
+def test_a_value_that_one_unit_lacks_is_the_mean_of_the_others() -> None:
+    """A cloud with truth and no prediction has a recall of 0 and no accuracy at all."""
+    full = replace(record(0, RIG, 0.0, group="cloud"), values={"accuracy_mean_m": 0.4, "recall_1m": 0.8})
+    silent = replace(record(1, RIG, 0.0, group="cloud"), values={"accuracy_mean_m": NAN, "recall_1m": 0.0})
+    mean = protocol_means([full, silent], protocol("strict"))["cloud"].mean
+    assert mean == {"accuracy_mean_m": pytest.approx(0.4), "recall_1m": pytest.approx(0.4)}
