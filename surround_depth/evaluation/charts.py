@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 WIDTH_PX, HEIGHT_PX = 520, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 30, 46
@@ -15,6 +15,8 @@ _ROW_PX, _NAME_PX, _VALUE_PX = 22, 150, 54
 _SERIES = 4
 
 Points = Sequence[tuple[float, float]]
+Scale = Callable[[float], float]
+"""Value -> pixels."""
 
 
 def line_chart(series: Mapping[str, Points], x_label: str, y_label: str, *, diagonal: bool = False) -> str:
@@ -77,12 +79,14 @@ def ticks(values: Sequence[float], wanted: int = 5) -> list[float]:
     return [i * step for i in range(first, last + 1)]
 
 
-def _scale(low: float, high: float, start_px: float, end_px: float):  # type: ignore[no-untyped-def]
+def _scale(low: float, high: float, start_px: float, end_px: float) -> Scale:
     """Return the linear map of [low, high] onto [start_px, end_px]."""
     return lambda value: start_px + (value - low) / (high - low) * (end_px - start_px)
 
 
-def _axes(x_ticks, y_ticks, to_x, to_y, x_label: str, y_label: str) -> Iterator[str]:  # type: ignore[no-untyped-def]
+def _axes(
+    x_ticks: Sequence[float], y_ticks: Sequence[float], to_x: Scale, to_y: Scale, x_label: str, y_label: str
+) -> Iterator[str]:
     for x in x_ticks:
         yield _text(f"{x:g}", to_x(x), HEIGHT_PX - _BOTTOM + 18, "middle")
     for y in y_ticks:

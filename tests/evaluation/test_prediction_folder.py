@@ -132,19 +132,48 @@ def test_wrong_npz(frame: SurroundFrame, tmp_path: Path, arrays: dict[str, np.nd
         PredictionFolder(tmp_path)(frame)
 
 
-def test_damaged_files_are_named(frame: SurroundFrame, tmp_path: Path) -> None:
-    """Cut at many places, every file ends in an error that names it."""
+def write_file(path: Path) -> bytes:
+    """Write a good prediction in the format of the suffix and return its bytes."""
+    match path.suffix:
+        case ".npy":
+            np.save(path, DEPTH_M)
+        case ".npz":
+            np.savez(path, depth_m=DEPTH_M, confidence=np.ones_like(DEPTH_M), window_px=np.array([2, 3, 0, 0]))
+        case _:
+            Image.fromarray(np.full((4, 5), 700, np.uint16)).save(path)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".png"])
+def test_files_cut_short_are_named(frame: SurroundFrame, tmp_path: Path, suffix: str) -> None:
     root = folder(tmp_path)
-    Image.fromarray(np.full((4, 5), 700, np.uint16)).save(root / "whole.png")
-    for target, source in (("F.npy", root / "box-drive/0/F.npy"), ("F.png", root / "whole.png")):
-        path, content = root / "box-drive/0" / target, source.read_bytes()
-        (root / "box-drive/0/F.npy").unlink()
-        for length in range(0, len(content) - 12, 7):
-            path.write_bytes(content[:length])
-            with pytest.raises(PredictionError, match=target):
-                PredictionFolder(root)(frame)
-        path.write_bytes(content)
-        PredictionFolder(root)(frame)
+    (root / "box-drive/0/F.npy").unlink()
+    path = root / f"box-drive/0/F{suffix}"
+    content = write_file(path)
+    PredictionFolder(root)(frame)
+    for length in range(0, len(content) - 12, 7):
+        path.write_bytes(content[:length])
+        with pytest.raises(PredictionError, match=rf"F\{suffix}"):
+            PredictionFolder(root)(frame)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".png"])
+def test_flipped_bytes_end_in_an_error_or_an_answer(frame: SurroundFrame, tmp_path: Path, suffix: str) -> None:
+    root, rng, refusals = folder(tmp_path), np.random.default_rng(0), []
+    (root / "box-drive/0/F.npy").unlink()
+    path = root / f"box-drive/0/F{suffix}"
+    content = write_file(path)
+    for _ in range(150):
+        damaged = bytearray(content)
+        for place in rng.integers(0, len(content), 3):
+            damaged[place] = int(rng.integers(0, 256))
+        path.write_bytes(damaged)
+        try:
+            PredictionFolder(root)(frame)
+        except PredictionError as error:
+            refusals.append(str(error))
+    assert len(refusals) > 10
+    assert all(f"F{suffix}" in text for text in refusals)
 
 
 def test_eight_bit_png_is_refused(frame: SurroundFrame, tmp_path: Path) -> None:
