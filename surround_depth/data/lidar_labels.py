@@ -18,7 +18,7 @@ from surround_depth.rig import Rig
 class LidarLabels(NamedTuple):
     """The pixels of a rig's images [N, H, W] that have LiDAR depth."""
 
-    index: NDArray[np.int32]  # [P] into the flat [N, H, W], ascending
+    flat_index: NDArray[np.int32]  # [P] into the flat [N, H, W], ascending
     depth_m: NDArray[np.float32]  # [P] z along the optical axis
 
 
@@ -31,13 +31,16 @@ def visible_lidar(sample: Sample, rig: Rig) -> LidarLabels:
     Args:
         rig: the sample's cameras at any one resolution, e.g. `plans.network_rig`.
     """
-    frame, index, depth_m = sample.frame, [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
-    for i in np.flatnonzero(frame.camera_valid) if sample.lidar is not None else ():
+    frame, lidar = sample.frame, sample.lidar
+    if lidar is None:
+        return LidarLabels(np.zeros(0, np.int32), np.zeros(0, np.float32))
+    index, depth_m = [], []
+    for i in np.flatnonzero(frame.camera_valid):
         camera = rig.cameras[i]
         T_world_ego = None if frame.T_world_ego is None else frame.T_world_ego[i]
         found = rasterise_sparse(
-            sample.lidar.points_m,
-            T_cam_lidar_ego(sample.lidar, T_world_ego, camera),
+            lidar.points_m,
+            T_cam_lidar_ego(lidar, T_world_ego, camera),
             camera.K,
             camera.lens,
             camera.height_px,

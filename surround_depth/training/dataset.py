@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from surround_depth.training.augment import augment, draw_framing
 from surround_depth.training.config import AugmentConfig
@@ -93,7 +93,10 @@ def collate(samples: list[PreparedSample]) -> Batch:
     """Return samples of rigs with equally many cameras as one batch."""
 
     def stack(name: str) -> Tensor:
-        return torch.from_numpy(np.stack([getattr(sample, name) for sample in samples]))
+        # torch takes neither a flipped view nor a locked array; its own collate then stacks into shared memory at once
+        arrays = (np.require(getattr(sample, name), requirements=("C", "W")) for sample in samples)
+        stacked: Tensor = default_collate([torch.from_numpy(array) for array in arrays])
+        return stacked
 
     n_pixels = samples[0].own_body.size
     lidar_index = [i * n_pixels + sample.lidar_index.astype(np.int64) for i, sample in enumerate(samples)]

@@ -151,7 +151,9 @@ def _stages_ms(drawn: DrawnSamples, n_samples: int) -> dict[str, float]:
     profile = cProfile.Profile(time.process_time)
     started = time.process_time()
     for k in range(n_samples):
-        profile.runcall(lambda k=k: collate([drawn[k]]))
+        profile.enable()
+        collate([drawn[k]])
+        profile.disable()
     total_ms = 1e3 * (time.process_time() - started) / n_samples
     by_function: dict[str, float] = {}
     for (_, _, function), (_, _, _, cumulative_s, _) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]

@@ -53,7 +53,7 @@ class SamplePreparer:
             T_ego_cam=plans.network_rig.T_ego_cam.astype(np.float32),
             camera_valid=frame.camera_valid,
             own_body=plans.own_body,
-            lidar_index=lidar.index,
+            lidar_index=lidar.flat_index,
             lidar_depth_m=lidar.depth_m,
             relative=relative,
             teacher_valid=teacher_valid,

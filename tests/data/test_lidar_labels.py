@@ -18,9 +18,9 @@ def test_labels_are_the_visible_part_of_the_maps() -> None:
     maps_m = lidar_depth_maps(sample, rig)
     expected_m = without_occluded(maps_m, rig)
     labels = visible_lidar(sample, rig)
-    assert len(labels.index) > 100
-    np.testing.assert_array_equal(labels.index, np.flatnonzero(np.isfinite(expected_m)))
-    np.testing.assert_array_equal(labels.depth_m, expected_m.reshape(-1)[labels.index])
+    assert len(labels.flat_index) > 100
+    np.testing.assert_array_equal(labels.flat_index, np.flatnonzero(np.isfinite(expected_m)))
+    np.testing.assert_array_equal(labels.depth_m, expected_m.reshape(-1)[labels.flat_index])
 
 
 def test_a_dead_camera_and_a_missing_sweep_have_no_labels() -> None:
@@ -28,6 +28,6 @@ def test_a_dead_camera_and_a_missing_sweep_have_no_labels() -> None:
     rig = sample.frame.rig
     one = replace(sample, frame=replace(sample.frame, camera_valid=np.array([False, True])))
     n_pixels = rig.cameras[0].height_px * rig.cameras[0].width_px
-    assert visible_lidar(one, rig).index.min() >= n_pixels
+    assert visible_lidar(one, rig).flat_index.min() >= n_pixels
     nothing = visible_lidar(replace(sample, lidar=None), rig)
-    assert len(nothing.index) == len(nothing.depth_m) == 0
+    assert len(nothing.flat_index) == len(nothing.depth_m) == 0
