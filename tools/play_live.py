@@ -27,6 +27,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--dataset", required=True, choices=("nuscenes", "ddad", "synthetic"))
     parser.add_argument("--root", required=True, type=Path, help="folder of the data set")
     parser.add_argument("--scene", help="default: the first")
+    parser.add_argument("--sweeps", action="store_true", help="nuScenes: every picture (12 Hz), not key frames (2 Hz)")
+    parser.add_argument("--masks", type=Path, metavar="DIR", help="own-body masks: no depth, no points on the vehicle")
     parser.add_argument(
         "--engine",
         type=Path,
@@ -60,7 +62,8 @@ def main() -> None:
 
     options = PlaybackOptions(arguments.rate, arguments.start_s, arguments.max_frames, arguments.loop)
     fusion = FusionOptions(arguments.max_range_m, arguments.min_confidence)
-    dataset = open_dataset(arguments.dataset, arguments.root)
+    rate = "sweeps" if arguments.sweeps else "keyframes"
+    dataset = open_dataset(arguments.dataset, arguments.root, rate=rate, masks=arguments.masks)
     sequence = open_sequence(dataset, arguments.scene)
     engine = arguments.engine or default_engine()
     source = {"dataset": dataset.name, "licence": dataset.licence, "engine": portable_argument(str(engine))}

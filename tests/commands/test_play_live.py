@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from tiny_engine import write_tiny_engine
 
@@ -32,6 +34,21 @@ def test_headless_from_any_folder(checkout: Path, tree: Path, tmp_path: Path) ->
     assert report["error_lidar"]["mean"]["abs_rel"] > 0.0
     assert report["error_dense_truth"]["coverage"] == 1.0
     assert {"mosaic.mp4", "mosaic.png", "cloud.ply"} <= {path.name for path in (tmp_path / "played").iterdir()}
+
+
+def test_every_picture_with_masks_of_ones_own(checkout: Path, tree: Path, tmp_path: Path) -> None:
+    """A mask that hides all of camera F: nothing there is scored any more."""
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    cv2.imwrite(str(masks / "F.png"), np.zeros((128, 192), np.uint8))
+    engine = write_tiny_engine(tmp_path / "engine")
+    options = ("--engine", engine, "--headless", "--rate", 0, "--out", "played", "--sweeps", "--masks", masks)
+    result = play(checkout, tmp_path, "--dataset", "nuscenes", "--root", tree, *options)
+    assert result.returncode == 0, result.stderr
+    report = json.loads((tmp_path / "played" / "report.json").read_text())
+    assert report["frames"]["played"] == 3
+    pixels = {name: errors["n_pixels"] for name, errors in report["error_lidar"]["per_camera"].items()}
+    assert pixels["F"] == 0 < pixels["B"]
 
 
 def test_without_headless_it_says_where_to_look(checkout: Path, tree: Path, tmp_path: Path) -> None:
