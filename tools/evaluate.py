@@ -21,9 +21,10 @@ from surround_depth.errors import ConfigError, DataError, run_cli
 
 if TYPE_CHECKING:
     from surround_depth.data.sample import DriveDataset
+    from surround_depth.evaluation.moment import ListedSample
     from surround_depth.evaluation.prediction import Predictor
-    from surround_depth.evaluation.protocol_run import Evaluator, ListedSample
-    from surround_depth.evaluation.score_report import ScoreReport
+    from surround_depth.evaluation.protocol_run import Evaluator
+    from surround_depth.evaluation.score_report import ScoreOrigin, ScoreReport
     from surround_depth.evaluation.shards import Worker
     from surround_depth.imaging import InputSpec
     from surround_depth.inference.backend import Backend
@@ -90,7 +91,8 @@ def open_method(
     if arguments.predictions is not None:
         folder = PredictionFolder(arguments.predictions, arguments.missing)
         name = arguments.name or folder.note.method
-        return folder, {"kind": "folder", "name": name, "source": folder.note.source, "flip": "as saved"}, None
+        facts = {"kind": "folder", "name": name, "source": folder.note.source, "flip": "as saved"}
+        return folder, facts | {"missing": arguments.missing}, None
     backend = stack.enter_context(open_backend_of(arguments, worker))
     kind, path = ("engine", arguments.engine) if arguments.engine is not None else ("checkpoint", arguments.checkpoint)
     spec, flip = backend.spec.input, protocol(arguments.protocol).flip
@@ -146,74 +148,68 @@ def show_progress(done: int, total: int) -> None:
         sys.stderr.write(f"\rbatch {done} of {total}" + ("\n" if done == total else ""))
 
 
-def evaluate(arguments: argparse.Namespace, stack: ExitStack) -> None:
-    """Score, and leave the results; in a process that only lends a hand, leave its share."""
-    from surround_depth.data.build import open_dataset
-    from surround_depth.evaluation.conditions import conditions_of
-    from surround_depth.evaluation.prediction_folder import PredictionFolder
-    from surround_depth.evaluation.protocol_run import Evaluator, batches, listed_samples
+def describe(
+    arguments: argparse.Namespace, dataset: DriveDataset, samples: Sequence[ListedSample], facts: dict[str, str]
+) -> ScoreOrigin:
+    """Return what is scored, by which rule, and by what; refuse now what could not be compared in the end."""
     from surround_depth.evaluation.sample_list import describe_samples
-    from surround_depth.evaluation.score_report import ScoreOrigin, ScoreReport, describe_dataset, describe_run
-    from surround_depth.evaluation.score_run import score_batches
-    from surround_depth.evaluation.shards import ShardFolder, Worker, fingerprint
+    from surround_depth.evaluation.score_compare import read_scores, require_same_task
+    from surround_depth.evaluation.score_report import ScoreOrigin, describe_dataset, describe_run
     from surround_depth.metrics.protocols import protocol
 
-    worker = Worker.from_environment()
-    predictor, facts, spec = open_method(arguments, worker, stack)
-    dataset = open_dataset(
-        arguments.dataset,
-        arguments.root,
-        version=arguments.version,
-        split=arguments.split,
-        masks=arguments.masks,
-        on_damage=arguments.on_damage,
-    )
-    sequences = [dataset.sequence(scene) for scene in arguments.scenes or dataset.scenes()]
-    samples = listed_samples(sequences, arguments.stride)
-    rule = protocol(arguments.protocol)
-    groups = batches(samples, rule)
-    if not groups:
-        raise DataError(f"nothing to score: {len(samples)} samples make no batch of {rule.batch}")
     if arguments.checkpoint is not None:
-        facts["trained_on"] = scenes_trained_on(arguments.checkpoint, [sequence.name for sequence in sequences])
+        scenes = sorted({sample.sequence.name for sample in samples})
+        facts["trained_on"] = scenes_trained_on(arguments.checkpoint, scenes)
     origin = ScoreOrigin(
-        protocol=rule,
+        protocol=protocol(arguments.protocol),
         dataset=describe_dataset(arguments.dataset, dataset),
         samples=describe_samples(samples, dataset, arguments.split, arguments.stride),
         truth_kind=arguments.truth,
         predictor=facts,
         run=describe_run(),
     )
-    methods = {facts["name"]: predictor, **baselines(arguments, dataset, spec)}
+    if arguments.compare is not None:
+        require_same_task(read_scores(arguments.compare), origin)
+    return origin
+
+
+def evaluate(arguments: argparse.Namespace, stack: ExitStack) -> None:
+    """Score, and leave the results; in a process that only lends a hand, leave its share."""
+    from surround_depth.data.build import open_dataset
+    from surround_depth.evaluation.conditions import conditions_of
+    from surround_depth.evaluation.prediction_folder import PredictionFolder
+    from surround_depth.evaluation.protocol_run import batches, listed_samples
+    from surround_depth.evaluation.score_report import ScoreReport
+    from surround_depth.evaluation.score_run import ScoreRun
+    from surround_depth.evaluation.shards import Worker
+
+    worker = Worker.from_environment()
+    predictor, facts, spec = open_method(arguments, worker, stack)
+    data_options = {key: getattr(arguments, key) for key in ("version", "split", "masks", "on_damage")}
+    dataset = open_dataset(arguments.dataset, arguments.root, **data_options)
+    sequences = [dataset.sequence(scene) for scene in arguments.scenes or dataset.scenes()]
+    samples = listed_samples(sequences, arguments.stride)
+    origin = describe(arguments, dataset, samples, facts)
+    groups = batches(samples, origin.protocol)
+    if not groups:
+        raise DataError(f"nothing to score: {len(samples)} samples make no batch of {origin.protocol.batch}")
+    notes = predictor.notes if isinstance(predictor, PredictionFolder) else dict
     if arguments.save_predictions is not None:
-        methods[facts["name"]] = saving(predictor, arguments.save_predictions, facts)
-    shares, evaluators = {}, {}
-    for name, method in methods.items():
-        evaluators[name] = Evaluator(
-            method,
-            rule,
-            arguments.dataset,
-            kind=arguments.truth,
-            skips_damage=arguments.on_damage == "skip",
-            only_depth=name != facts["name"],
-        )
-        run = fingerprint(origin=origin.as_dict(), method=name, damage=arguments.on_damage, missing=arguments.missing)
-        shares[name] = score_batches(
-            evaluators[name],
-            groups,
-            ShardFolder(arguments.out, run, worker),
-            notes=method.notes if isinstance(method, PredictionFolder) else dict,
-            progress=show_progress,
-        )
-    own = shares.pop(facts["name"])
-    if own is not None:
-        others = {name: share for name, share in shares.items() if share is not None}
-        report = ScoreReport(origin, own, conditions_of(sequences), others, getattr(dataset, "damage", ()))
+        predictor = saving(predictor, arguments.save_predictions, facts)
+
+    run = ScoreRun(origin, groups, worker, arguments.out, skips_damage=arguments.on_damage == "skip")
+    evaluator = run.evaluator(predictor)
+    share = run.score(facts["name"], evaluator, notes=notes, progress=show_progress)
+    others = {
+        name: run.score(name, run.evaluator(baseline, only_depth=True))
+        for name, baseline in baselines(arguments, dataset, spec).items()
+    }
+    if share is not None:
+        found = {name: other for name, other in others.items() if other is not None}
+        report = ScoreReport(origin, share, conditions_of(sequences), found, getattr(dataset, "damage", ()))
         if not report.records:
-            raise DataError(
-                f"nothing was scored, all {len(samples)} samples are damaged; the first: {report.damage[0]}"
-            )
-        write_results(arguments, report, evaluators[facts["name"]], samples)
+            raise DataError(f"nothing was scored: {len(report.damage)} rows or samples are damaged: {report.damage[0]}")
+        write_results(arguments, report, evaluator, samples)
 
 
 def write_results(

@@ -11,7 +11,7 @@ from typing import Any
 from surround_depth.data.paths import read_json
 from surround_depth.data.rows import Row
 from surround_depth.errors import DataError
-from surround_depth.evaluation.score_report import RECORDS_NAME, SCHEMA_VERSION, SCORES_NAME
+from surround_depth.evaluation.score_report import RECORDS_NAME, SCHEMA_VERSION, SCORES_NAME, ScoreOrigin
 from surround_depth.evaluation.tables import CaptionedTable, Table
 from surround_depth.metrics.bootstrap import MIN_FOR_DIFFERENCE, Interval, paired_difference
 from surround_depth.metrics.records import Record
@@ -82,22 +82,39 @@ def read_scores(folder: Path) -> SavedScores:
     return SavedScores(folder, scores, records)
 
 
+def require_same_task(saved: SavedScores, origin: ScoreOrigin) -> None:
+    """Refuse a saved result that a run about to start could not be compared with, before it takes its hours.
+
+    Raises:
+        DataError: protocol or samples differ.
+    """
+    started = json.loads(json.dumps({"protocol": origin.protocol.as_dict(), "samples": dict(origin.samples)}))
+    _require_alike(saved, "this run", started)
+
+
 def compare(first: SavedScores, second: SavedScores) -> tuple[Comparison, ...]:
     """Return the paired differences, second minus first, of what both have.
 
     Raises:
         DataError: protocol, samples or truth differ, or the two share fewer than three drives.
     """
-    for key, advice in _MUST_AGREE:
-        own, other = (_identity(key, saved.scores[key]) for saved in (first, second))
-        if own != other:
-            raise DataError(f"{first.folder} and {second.folder} differ in {key} ({_contrast(own, other)}); {advice}")
+    _require_alike(first, str(second.folder), second.scores)
     present = [{(r.group, name) for r in saved.records for name in r.values} for saved in (first, second)]
     return tuple(
         Comparison(group, metric, paired_difference(second.records, first.records, group, metric))
         for group, metric in COMPARED
         if (group, metric) in present[0] & present[1]
     )
+
+
+def _require_alike(first: SavedScores, second_name: str, second: Mapping[str, Any]) -> None:
+    """Compare what has to agree, as far as `second` has it yet."""
+    for key, advice in _MUST_AGREE:
+        if key not in second:
+            continue
+        own, other = (_identity(key, scores[key]) for scores in (first.scores, second))
+        if own != other:
+            raise DataError(f"{first.folder} and {second_name} differ in {key} ({_contrast(own, other)}); {advice}")
 
 
 def comparison_section(first: SavedScores, second: SavedScores, found: Sequence[Comparison]) -> CaptionedTable:

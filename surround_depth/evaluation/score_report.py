@@ -26,6 +26,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from surround_depth.data.network_truth import TruthKind
 from surround_depth.data.sample import DriveDataset
 from surround_depth.evaluation.conditions import means_by_condition
 from surround_depth.evaluation.prediction_folder import DIGESTS, MISSING, answers_sha256
@@ -48,7 +49,7 @@ class ScoreOrigin:
     protocol: Protocol
     dataset: Mapping[str, str]
     samples: Mapping[str, Any]
-    truth_kind: str
+    truth_kind: TruthKind
     predictor: Mapping[str, str]
     run: Mapping[str, Any]
 

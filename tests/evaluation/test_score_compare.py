@@ -9,7 +9,7 @@ import pytest
 from hand_scores import drives, report, saved
 
 from surround_depth.errors import DataError
-from surround_depth.evaluation.score_compare import compare, comparison_section, read_scores
+from surround_depth.evaluation.score_compare import compare, comparison_section, read_scores, require_same_task
 from surround_depth.metrics.records import Record
 
 
@@ -52,8 +52,12 @@ def test_unlike_results_are_not_compared(tmp_path: Path, changes: dict[str, str]
 def test_lists_that_differ_are_not_compared(tmp_path: Path) -> None:
     first, other = report(drives()), report(drives())
     other = replace(other, origin=replace(other.origin, samples={**other.origin.samples, "sha256": "t" * 64}))
+    first_saved = read_scores(saved(tmp_path / "a", first))
     with pytest.raises(DataError, match="differ in samples"):
-        compare(read_scores(saved(tmp_path / "a", first)), read_scores(saved(tmp_path / "b", other)))
+        compare(first_saved, read_scores(saved(tmp_path / "b", other)))
+    with pytest.raises(DataError, match="and this run differ in samples"):
+        require_same_task(first_saved, other.origin)
+    require_same_task(first_saved, first.origin)
 
 
 @pytest.mark.parametrize(
