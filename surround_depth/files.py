@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from surround_depth.errors import DataError
 
@@ -34,6 +36,24 @@ def write_atomic(path: Path, data: bytes) -> None:
     """
     with atomic_file(path) as file:
         file.write(data)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write plain values as indented JSON; a number that does not exist (an error over no pixels) is null.
+
+    Raises:
+        DataError: the folder cannot be made or the disk is full.
+    """
+    write_atomic(path, (json.dumps(without_nan(value), indent=2, allow_nan=False) + "\n").encode())
+
+
+def without_nan(value: Any) -> Any:
+    """Return plain values with None for every number that is NaN or infinite: JSON has neither."""
+    if isinstance(value, Mapping):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import stat
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from surround_depth.errors import DataError
-from surround_depth.files import atomic_directory, atomic_file, write_atomic
+from surround_depth.files import atomic_directory, atomic_file, write_atomic, write_json
 
 
 def test_a_file_and_its_folder_appear(tmp_path: Path) -> None:
@@ -107,3 +109,8 @@ def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="file cannot be written"), atomic_directory(tmp_path / "file"):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_json_has_no_number_that_does_not_exist(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"a": (1.5, math.nan), "b": {"c": math.inf, "d": "nan"}})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"a": [1.5, None], "b": {"c": None, "d": "nan"}}

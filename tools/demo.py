@@ -188,7 +188,7 @@ def write_page(report: DemoReport, student: Backend, start: Backend, held_out: S
     from surround_depth.evaluation.demo_page import Picture
     from surround_depth.evaluation.demo_report import demo_page
     from surround_depth.evaluation.demo_scoring import middle_sample, picture_moment
-    from surround_depth.runtime.report import write_report
+    from surround_depth.files import write_json
 
     pictures, cloud = picture_moment(student, start, middle_sample(held_out), out / "pictures")
     video = Picture(
@@ -196,7 +196,7 @@ def write_page(report: DemoReport, student: Backend, start: Backend, held_out: S
         "Each camera above its depth (red near, blue far, slate sky), on the right the fused cloud from above with the "
         "LiDAR as white dots: what the system saw while it played, at the recorded pace.",
     )
-    write_report(out / "report.json", report.as_dict())
+    write_json(out / "report.json", report.as_dict())
     (out / "index.html").write_text(demo_page(report, video, pictures, cloud).html(), encoding="utf-8")
 
 

@@ -32,7 +32,7 @@ from surround_depth.evaluation.conditions import means_by_condition
 from surround_depth.evaluation.prediction_folder import DIGESTS, MISSING, answers_sha256
 from surround_depth.evaluation.protocol_run import truth_sha256
 from surround_depth.evaluation.shards import Share
-from surround_depth.files import write_atomic
+from surround_depth.files import without_nan, write_atomic, write_json
 from surround_depth.metrics.protocol_means import GroupMeans, protocol_means
 from surround_depth.metrics.protocols import Protocol
 from surround_depth.metrics.records import Record
@@ -160,17 +160,7 @@ def write_scores(folder: Path, report: ScoreReport) -> None:
     """
     lines = (json.dumps(without_nan(record.as_dict()), allow_nan=False) for record in report.records)
     write_atomic(folder / RECORDS_NAME, "".join(f"{line}\n" for line in lines).encode())
-    text = json.dumps(without_nan(report.as_dict()), indent=2, allow_nan=False)
-    write_atomic(folder / SCORES_NAME, (text + "\n").encode())
-
-
-def without_nan(value: Any) -> Any:
-    """Return plain values with null for every number that does not exist: JSON has no NaN."""
-    if isinstance(value, Mapping):
-        return {key: without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    write_json(folder / SCORES_NAME, report.as_dict())
 
 
 def _groups(share: Share, protocol: Protocol) -> dict[str, GroupMeans]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import platform
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,11 +44,6 @@ def playback_report(
     }
 
 
-def write_report(path: Path, report: dict[str, Any]) -> None:
-    """Write a report as JSON; a number that does not exist (an error over no pixels) is null."""
-    path.write_text(json.dumps(_without_nan(report), indent=2, allow_nan=False) + "\n", encoding="utf-8")
-
-
 def report_lines(report: dict[str, Any]) -> list[str]:
     """Return the report as a few lines for a terminal."""
     frames = report["frames"]
@@ -82,11 +74,3 @@ def _error_lines(label: str, error: dict[str, Any] | None) -> list[str]:
             f"  {name:18} AbsRel {errors['abs_rel']:.3f}   RMSE {errors['rmse']:6.2f} m   a1 {errors['a1']:.3f}"
         )
     return lines
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from surround_depth.data.sample import SampleSequence
+from surround_depth.files import write_json
 from surround_depth.inference.backend import Backend
 from surround_depth.runtime.live_page import LivePage
 from surround_depth.runtime.pacing import AS_FAST_AS_POSSIBLE, PlaybackOptions, recorded_frequency_hz
 from surround_depth.runtime.player import DEFAULT_FUSION, FusionOptions, Player
 from surround_depth.runtime.presenter import Presenter, Sink
-from surround_depth.runtime.report import playback_report, write_report
+from surround_depth.runtime.report import playback_report
 from surround_depth.runtime.sinks import FolderSink, VideoSink
 from surround_depth.viz.mosaic import MosaicStyle
 
@@ -43,7 +44,7 @@ def play_headless(
     with _presenter(sinks, options, fusion) as presenter:
         result = Player(backend, fusion).play(sequence, options, presenter.show)
     report = playback_report(result, options, backend.spec, {**source, "scene": sequence.name})
-    write_report(out / REPORT_NAME, report)
+    write_json(out / REPORT_NAME, report)
     return report
 
 

@@ -14,11 +14,11 @@ from surround_depth.evaluation.moment import ListedSample
 from surround_depth.evaluation.predictors import EnginePredictor
 from surround_depth.evaluation.protocol_run import Evaluator
 from surround_depth.evaluation.run import samples_of, score_predictors
+from surround_depth.files import write_json
 from surround_depth.inference.backend import NetworkInputs, NetworkOutputs
 from surround_depth.metrics.protocol_means import protocol_means
 from surround_depth.metrics.protocols import protocol
 from surround_depth.runtime.pacing import PlaybackOptions
-from surround_depth.runtime.report import write_report
 from surround_depth.runtime.session import play_headless
 
 
@@ -49,7 +49,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, dict]:  # type
     play_headless(HonestlyBad(sequence), sequence, PlaybackOptions(rate=0.0), folder, source={})
     backend = HonestlyBad(sequence)
     scores = score_predictors(samples_of([sequence]), {"model": EnginePredictor(backend)}, backend.spec.input)
-    write_report(folder / "scores.json", {kind: named["model"].as_dict() for kind, named in scores.items()})
+    write_json(folder / "scores.json", {kind: named["model"].as_dict() for kind, named in scores.items()})
     played, evaluated = (json.loads((folder / name).read_text()) for name in ("report.json", "scores.json"))
     assert played["frames"] == {"played": 3, "dropped": 0, "failed": 0}
     return played, evaluated
