@@ -112,7 +112,7 @@ def scenes_trained_on(checkpoint: Path, scenes: Sequence[str]) -> str:
 
     trained = read_checkpoint_config(checkpoint).provenance.get("scenes", {})
     names = set(trained.get("train", [])) if isinstance(trained, dict) else set()
-    return f"{len(names & set(scenes))} of the {len(scenes)} scored, by name"
+    return f"{len(names & set(scenes))} of the {len(scenes)} scored scenes, by name"
 
 
 def baselines(arguments: argparse.Namespace, dataset: DriveDataset, spec: InputSpec | None) -> dict[str, Predictor]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from surround_depth.errors import DataError
 from surround_depth.evaluation.score_report import ScoreReport
@@ -81,15 +82,20 @@ def remarks(report: ScoreReport) -> tuple[str, ...]:
 
 
 def provenance(report: ScoreReport) -> dict[str, str]:
-    """Return what -> which: everything that has to agree before another result may be held against this one."""
+    """Return what -> which: where the numbers come from, with every hash."""
     origin = report.origin
     parts = {"predictor": report.predictor, "dataset": origin.dataset, "samples": origin.samples, "run": origin.run}
     flat = {f"{part} {name}": value for part, values in parts.items() for name, value in values.items()}
     return {
         "protocol": f"{origin.protocol.name}: {origin.protocol.title}",
+        "its published numbers are over": origin.protocol.samples,
         "truth": f"{origin.truth_kind}, SHA-256 {report.truth_sha256}",
-        **{name: str(value) for name, value in flat.items() if value not in ("", None)},
+        **{name: _plain(value) for name, value in flat.items() if value != ""},
     }
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else str(value)
 
 
 def markdown(report: ScoreReport) -> str:
@@ -202,6 +208,9 @@ def _remarks(report: ScoreReport) -> Iterator[str]:
             "skip": "are left out",
         }[report.origin.protocol.empty]
         yield f"{metric.n_empty} of {metric.n_units} images have no scored pixel; by this protocol they {policy}."
+    trained_on = report.origin.predictor.get("trained_on", "0")
+    if not trained_on.startswith("0"):
+        yield f"The checkpoint was trained on {trained_on}: these numbers say little about drives it has not seen."
     for lines, what in ((report.damage, "rows or samples left out, damaged"), (report.missing, "answers missing")):
         if lines:
             yield f"{len(lines)} {what}; the first: {lines[0]}"

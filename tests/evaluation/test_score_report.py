@@ -60,3 +60,10 @@ def test_a_reader_is_warned() -> None:
     assert texts[1].startswith("1 of 17 images")
     assert texts[2].endswith("x.jpg is damaged")
     assert texts[3] == "2 answers missing; the first: f0/A"
+
+
+def test_a_reader_is_told_of_scenes_that_were_trained_on() -> None:
+    found = report(drives())
+    for told, n_remarks in (("2 of the 4 scored scenes, by name", 1), ("0 of the 4 scored scenes, by name", 0)):
+        predictor = {**found.origin.predictor, "trained_on": told}
+        assert len(remarks(replace(found, origin=replace(found.origin, predictor=predictor)))) == n_remarks
