@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
@@ -20,12 +21,14 @@ from surround_depth.training.config import AugmentConfig
 from surround_depth.training.prepared import PreparedSample
 from surround_depth.training.samples import SampleStore
 
+_OWN_BODY, _TEACHER_VALID, _SKY = 1, 2, 4  # the bits of `Batch.masks`
+
 
 @dataclass(frozen=True)
 class Batch:
     """B samples as tensors; see `PreparedSample` for the meaning.
 
-    Kept as compact as the samples are: workers and the way to the GPU carry half the bytes.
+    Kept compact, and unfolded where they are used: from a worker to the GPU a millisecond goes by for every megabyte.
     """
 
     sample_ids: tuple[str, ...]
@@ -33,17 +36,30 @@ class Batch:
     rays: Tensor  # float32 [B, N, H/8, W/8, 3]
     T_ego_cam: Tensor  # float32 [B, N, 4, 4]
     camera_valid: Tensor  # float32 [B, N]
-    own_body: Tensor  # bool [B, N, H, W]
+    masks: Tensor  # uint8 [B, N, H, W], one bit for each of `own_body`, `teacher_valid`, `sky`
     lidar_index: Tensor  # int64 [P] into the flat [B, N, H, W]
     lidar_depth_m: Tensor  # float32 [P]
     relative: Tensor  # float16 [B, N, H, W]
-    teacher_valid: Tensor  # bool [B, N, H, W]
-    sky: Tensor  # bool [B, N, H, W]
+
+    @property
+    def own_body(self) -> Tensor:
+        """Own-vehicle mask, bool [B, N, H, W]."""
+        return (self.masks & _OWN_BODY) != 0
+
+    @property
+    def teacher_valid(self) -> Tensor:
+        """Where `relative` means something, bool [B, N, H, W]."""
+        return (self.masks & _TEACHER_VALID) != 0
+
+    @property
+    def sky(self) -> Tensor:
+        """Where the teacher sees sky, bool [B, N, H, W]."""
+        return (self.masks & _SKY) != 0
 
     @property
     def lidar_m(self) -> Tensor:
         """LiDAR z-depth, float32 [B, N, H, W], NaN = none; a new tensor on each call."""
-        dense = torch.full(self.own_body.shape, torch.nan, device=self.lidar_depth_m.device)
+        dense = torch.full(self.masks.shape, torch.nan, device=self.lidar_depth_m.device)
         dense.view(-1)[self.lidar_index] = self.lidar_depth_m
         return dense
 
@@ -93,10 +109,7 @@ def collate(samples: list[PreparedSample]) -> Batch:
     """Return samples of rigs with equally many cameras as one batch."""
 
     def stack(name: str) -> Tensor:
-        # torch takes neither a flipped view nor a locked array; its own collate then stacks into shared memory at once
-        arrays = (np.require(getattr(sample, name), requirements=("C", "W")) for sample in samples)
-        stacked: Tensor = default_collate([torch.from_numpy(array) for array in arrays])
-        return stacked
+        return _stack([getattr(sample, name) for sample in samples])
 
     n_pixels = samples[0].own_body.size
     lidar_index = [i * n_pixels + sample.lidar_index.astype(np.int64) for i, sample in enumerate(samples)]
@@ -106,10 +119,24 @@ def collate(samples: list[PreparedSample]) -> Batch:
         rays=stack("rays"),
         T_ego_cam=stack("T_ego_cam"),
         camera_valid=stack("camera_valid").float(),
-        own_body=stack("own_body"),
+        masks=_stack([_packed_masks(sample) for sample in samples]),
         lidar_index=torch.from_numpy(np.concatenate(lidar_index)),
         lidar_depth_m=torch.from_numpy(np.concatenate([sample.lidar_depth_m for sample in samples])),
         relative=stack("relative"),
-        teacher_valid=stack("teacher_valid"),
-        sky=stack("sky"),
     )
+
+
+def _packed_masks(sample: PreparedSample) -> NDArray[np.uint8]:
+    pairs = ((sample.own_body, _OWN_BODY), (sample.teacher_valid, _TEACHER_VALID), (sample.sky, _SKY))
+    packed = np.zeros(sample.own_body.shape, np.uint8)
+    for mask, bit in pairs:
+        packed |= mask.view(np.uint8) * np.uint8(bit)
+    return packed
+
+
+def _stack(arrays: list[NDArray[Any]]) -> Tensor:
+    """Return the arrays as one tensor, which torch's own collate builds in shared memory where a worker calls it."""
+    # torch takes neither a flipped view nor a locked array
+    tensors = [torch.from_numpy(np.require(array, requirements=("C", "W"))) for array in arrays]
+    stacked: Tensor = default_collate(tensors)
+    return stacked

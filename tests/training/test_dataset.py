@@ -51,9 +51,13 @@ def test_passes_and_seeds_differ(drawn: DrawnSamples) -> None:
     assert any(not np.array_equal(other_seed[k].rays, drawn[k].rays) for k in range(n))
 
 
-def test_sparse_lidar_unfolds_where_it_belongs(drawn: DrawnSamples) -> None:
-    samples = [drawn[k] for k in range(2)]
+def test_lidar_and_masks_unfold_where_they_belong(drawn: DrawnSamples) -> None:
+    samples = [drawn[k] for k in range(9)]  # some show the own body
     batch = collate(samples)
+    for name in ("own_body", "teacher_valid", "sky"):
+        expected = np.stack([getattr(sample, name) for sample in samples])
+        assert 0 < expected.sum() < expected.size
+        np.testing.assert_array_equal(getattr(batch, name).numpy(), expected)
     assert batch.lidar_m.dtype == torch.float32
     for found, sample in zip(batch.lidar_m, samples, strict=True):
         np.testing.assert_array_equal(found.numpy(), sample.lidar_m)
