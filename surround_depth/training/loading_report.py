@@ -24,8 +24,6 @@ def describe_machine() -> dict[str, Any]:
 
 def markdown(report: LoadingReport, origin: dict[str, Any]) -> str:
     """Return the report as Markdown."""
-    ratio, ratio_workers = report.ratio(report.alone), report.ratio(report.workers)
-    verdict = "reached" if min(ratio, ratio_workers) >= AIM_RATIO else "missed"
     packages = ", ".join(f"{name} {version}" for name, version in origin["packages"].items())
     lines = [
         "# Loading for training",
@@ -33,8 +31,8 @@ def markdown(report: LoadingReport, origin: dict[str, Any]) -> str:
         f"{origin['source']}: 6 JPEGs, {report.image_bytes / 1000:.0f} kB together, {report.n_points} LiDAR points, to "
         f"6 x {origin['input']}. {report.n_samples} samples each way, in turns, one thread each, nothing kept.",
         "",
-        f"**{ratio:.1f} times** the research loader in one process, **{ratio_workers:.1f} times** with {N_WORKERS} "
-        f"workers. The aim of {AIM_RATIO:g} is {verdict}.",
+        f"In one process a core loads {_verdict(report.ratio(report.alone))}; with {N_WORKERS} workers "
+        f"{_verdict(report.ratio(report.workers))}.",
         "",
         "| one process | samples/s per core | CPU ms | wall ms |",
         "|---|---:|---:|---:|",
@@ -49,12 +47,18 @@ def markdown(report: LoadingReport, origin: dict[str, Any]) -> str:
         *(f"| {stage} | {ms:.1f} |" for stage, ms in report.stages_ms.items()),
         "",
         "Our loader also tests the LiDAR for occlusion, which the research loader does not. It hands out bytes: the "
-        "graph turns them into floats.",
+        "graph turns them into floats. With workers every sample also travels to the main process, through shared "
+        "memory, whose cost goes by its size: about 10 MB of ours, 22 MB of the research loader's.",
         "",
         f"`{origin['command']}` at {origin['commit']}; {origin['machine']}; {packages}.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _verdict(ratio: float) -> str:
+    outcome = "reached" if ratio >= AIM_RATIO else "missed"
+    return f"**{ratio:.1f} times** as many samples as the research loader (aim {AIM_RATIO:g}: {outcome})"
 
 
 def _row(rate: LoadingRate) -> str:
