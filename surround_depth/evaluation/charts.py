@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 WIDTH_PX, HEIGHT_PX = 520, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 30, 46
+_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 16, 30, 46
 _ROW_PX, _NAME_PX, _VALUE_PX = 22, 150, 54
 _SERIES = 4
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from surround_depth.errors import DataError
 from surround_depth.evaluation.score_report import ScoreReport
-from surround_depth.evaluation.score_tables import means_table
+from surround_depth.evaluation.score_tables import means_table, values_table
 from surround_depth.evaluation.tables import CaptionedTable
 from surround_depth.metrics.bootstrap import MIN_SEQUENCES, interval
 from surround_depth.metrics.protocol_means import GroupMeans
@@ -189,9 +189,9 @@ def _others(groups: Mapping[str, GroupMeans]) -> Iterator[CaptionedTable]:
     for name, means in groups.items():
         if name in SCALES or name in _OVERLAP or name.startswith(_CURVES):
             continue
-        cameras = {("rig" if camera == RIG else camera): values for camera, values in means.cameras.items()}
-        mean = means.mean if len(cameras) > 1 else None
-        yield CaptionedTable(_OTHERS.get(name, f"{name}:"), means_table("camera", cameras, mean=mean))
+        is_of_rig = tuple(means.cameras) == (RIG,)
+        table = values_table(means.mean) if is_of_rig else means_table("camera", means.cameras, mean=means.mean)
+        yield CaptionedTable(_OTHERS.get(name, f"{name}:"), table)
 
 
 def _remarks(report: ScoreReport) -> Iterator[str]:

@@ -34,9 +34,24 @@ def means_table(
     """
     lines = dict(rows) if mean is None else {**rows, "mean": mean}
     names = _columns(lines.values())
-    titles = [METRIC_TITLES.get(name) or _OTHER_TITLES.get(name) or _readable(name) for name in names]
+    titles = map(_title, names)
     cells = tuple((row, *(_cell(name, values) for name in names)) for row, values in lines.items())
     return Table((first, *titles), cells, emphasised=None if mean is None else len(cells) - 1)
+
+
+def values_table(values: Mapping[str, float]) -> Table:
+    """Return a row for each named value: for many numbers of one thing."""
+    names = _columns([values])
+    return Table(("number", "value"), tuple((_title(name), _cell(name, values)) for name in names))
+
+
+def _title(name: str) -> str:
+    known = METRIC_TITLES.get(name) or _OTHER_TITLES.get(name)
+    if known:
+        return known
+    for word, text in _WORDS.items():
+        name = name.replace(word, text)
+    return name.replace("_", " ")
 
 
 def _columns(rows: Iterable[Mapping[str, float]]) -> tuple[str, ...]:
@@ -47,12 +62,6 @@ def _columns(rows: Iterable[Mapping[str, float]]) -> tuple[str, ...]:
         present.pop("ratio", None)
     known = [name for name in (*METRIC_TITLES, *_OTHER_TITLES) if name in present]
     return (*known, *(name for name in present if name not in known))
-
-
-def _readable(name: str) -> str:
-    for word, text in _WORDS.items():
-        name = name.replace(word, text)
-    return name.replace("_", " ")
 
 
 def _cell(name: str, values: Mapping[str, float]) -> str:

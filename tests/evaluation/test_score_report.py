@@ -46,7 +46,7 @@ def test_only_what_was_measured_appears() -> None:
     found = {s.title: s for s in sections(night)}
     assert {"By distance", "Between cameras", "By condition", "More than depth errors"} <= found.keys()
     assert found["By condition"].tables[0].table.rows[0][:2] == ("night (1 drive)", "0.150")
-    assert found["More than depth errors"].tables[0].table.rows[0][0] == "rig"
+    assert found["More than depth errors"].tables[0].table.rows[0] == ("AbsRel", "0.300")
 
 
 def test_a_reader_is_warned() -> None:
