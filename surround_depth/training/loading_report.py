@@ -48,7 +48,7 @@ def markdown(report: LoadingReport, origin: dict[str, Any]) -> str:
         "",
         "Our loader also tests the LiDAR for occlusion, which the research loader does not. It hands out bytes: the "
         "graph turns them into floats. With workers every sample also travels to the main process, through shared "
-        "memory, whose cost goes by its size: about 10 MB of ours, 22 MB of the research loader's.",
+        "memory, whose cost goes by its size: 8 MB of ours, 22 MB of the research loader's.",
         "",
         f"`{origin['command']}` at {origin['commit']}; {origin['machine']}; {packages}.",
         "",
