@@ -179,6 +179,7 @@ def evaluate(arguments: argparse.Namespace, stack: ExitStack) -> None:
     from surround_depth.evaluation.conditions import conditions_of
     from surround_depth.evaluation.prediction_folder import PredictionFolder
     from surround_depth.evaluation.protocol_run import batches, listed_samples
+    from surround_depth.evaluation.sample_list import in_list_order
     from surround_depth.evaluation.score_report import ScoreReport
     from surround_depth.evaluation.score_run import ScoreRun
     from surround_depth.evaluation.shards import Worker
@@ -188,7 +189,7 @@ def evaluate(arguments: argparse.Namespace, stack: ExitStack) -> None:
     data_options = {key: getattr(arguments, key) for key in ("version", "split", "masks", "on_damage")}
     dataset = open_dataset(arguments.dataset, arguments.root, **data_options)
     sequences = [dataset.sequence(scene) for scene in arguments.scenes or dataset.scenes()]
-    samples = listed_samples(sequences, arguments.stride)
+    samples = in_list_order(listed_samples(sequences, arguments.stride), getattr(dataset, "split", None))
     origin = describe(arguments, dataset, samples, facts)
     groups = batches(samples, origin.protocol)
     if not groups:

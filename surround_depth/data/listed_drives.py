@@ -66,6 +66,11 @@ class ListedSequence:
         """As the whole scene's."""
         return self.whole.conditions
 
+    @property
+    def split_items(self) -> tuple[str, ...]:
+        """What the list calls each sample: SCENE TIMESTAMP."""
+        return tuple(f"{self.name} {stem}" for stem in self.stems)
+
     def __len__(self) -> int:
         return len(self.stems)
 

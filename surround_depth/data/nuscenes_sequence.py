@@ -66,6 +66,11 @@ class NuScenesSequence:
         """What the tables say of the scene."""
         return self.readings.scene.description
 
+    @property
+    def split_items(self) -> tuple[str, ...]:
+        """What a split calls each sample: its token."""
+        return tuple(self.moments.tokens)
+
     def __len__(self) -> int:
         return len(self.moments)
 

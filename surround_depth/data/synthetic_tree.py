@@ -71,6 +71,11 @@ class SyntheticSequence:
         parts = self.tree.description.split(", ")
         return (parts[-2],) if len(parts) > 1 and parts[-1].endswith(" movers") else ()
 
+    @property
+    def split_items(self) -> tuple[str, ...]:
+        """What a split calls each sample; see `NuScenesSequence.split_items`."""
+        return self.tree.split_items
+
     def __len__(self) -> int:
         return len(self.tree)
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from surround_depth.data.damage import require_whole
 from surround_depth.data.ground_truth import GroundTruth
 from surround_depth.data.network_truth import TruthKind
 from surround_depth.data.sample import Sample, SampleSequence
@@ -23,6 +24,7 @@ from surround_depth.evaluation.across import measure_batch, measure_pair
 from surround_depth.evaluation.measures import measure_moment
 from surround_depth.evaluation.moment import ListedSample, Moment
 from surround_depth.evaluation.prediction import Prediction, Predictor
+from surround_depth.frame import EncodedImage
 from surround_depth.metrics.compare import Pairs, UnitScore, score_unit_batch
 from surround_depth.metrics.measure import Measure
 from surround_depth.metrics.protocols import Protocol
@@ -115,6 +117,9 @@ class Evaluator:
     def moment(self, listed: ListedSample) -> Moment:
         """Return one sample beside its prediction and truth."""
         sample = listed.sequence[listed.position]
+        for image in sample.frame.images:
+            if isinstance(image, EncodedImage):
+                require_whole(image)  # decoders go on with grey where a picture was cut off
         prediction = self.predictor(sample.frame)
         _require_fit(sample, prediction)
         truths = self.truth.truths(sample, prediction.windows)

@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from surround_depth.data.sample import DriveDataset
 from surround_depth.data.splits import Split
 from surround_depth.evaluation.moment import ListedSample
+
+
+def in_list_order(samples: Sequence[ListedSample], split: Split | None) -> list[ListedSample]:
+    """Return the samples in the order of a split that lists them one by one, numbered anew.
+
+    Drives lie together in a data set but not in every list, and a protocol that pools four samples pools neighbours of
+    the list. Items that were not asked for (another drive, a stride) are passed over; a list of scenes changes nothing.
+    """
+    if split is None or split.kind == "scenes":
+        return list(samples)
+    waiting: dict[str, deque[ListedSample]] = {}
+    for sample in samples:
+        item = sample.sequence.split_items[sample.position]  # type: ignore[attr-defined]  # every sequence of a split
+        waiting.setdefault(item, deque()).append(sample)
+    ordered = [waiting[item].popleft() for item in split.items if waiting.get(item)]
+    return [replace(sample, index=index) for index, sample in enumerate(ordered)]
 
 
 def describe_samples(

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from surround_depth.data.sample import Sample
-from surround_depth.evaluation.prediction import Prediction
 from surround_depth.evaluation.moment import ListedSample
+from surround_depth.evaluation.prediction import Prediction
 from surround_depth.evaluation.protocol_run import Evaluator, batches
 from surround_depth.frame import PointCloud, SurroundFrame
 from surround_depth.geometry import rigid
