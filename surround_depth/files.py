@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from typing import Any, BinaryIO
 from surround_depth.errors import DataError
 
 CACHE_VARIABLE = "SURROUND_DEPTH_CACHE"
+TEMPORARY_SUFFIX = ".tmp"  # of what `atomic_file` writes; a process that is killed leaves it behind
 _DIRECTORY_MODE = 0o755
 
 
@@ -65,11 +67,11 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     Raises:
         DataError: the folder cannot be made or the disk is full. Other errors of the body pass unchanged.
     """
-    # The process id keeps two workers that write the same file apart.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # A name of its own for every writer: two threads, or two machines on one disk, may have the same process id.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        with temporary.open("xb") as file:
             yield file
         temporary.replace(path)
     except OSError as error:

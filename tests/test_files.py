@@ -42,6 +42,18 @@ def test_a_file_that_fails_half_way_leaves_the_old_one(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
+def test_two_writers_of_one_process_do_not_mix(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    with atomic_file(path) as first:
+        first.write(b"A" * 100)
+        first.flush()
+        with atomic_file(path) as second:
+            second.write(b"B" * 50)
+        first.write(b"A" * 100)
+    assert path.read_bytes() == b"A" * 200
+    assert [found.name for found in tmp_path.iterdir()] == ["a"]
+
+
 def test_a_folder_appears_readable_by_others_and_not_before_it_is_complete(tmp_path: Path) -> None:
     target = tmp_path / "deep" / "engine"
     before = os.umask(0o077)
