@@ -28,8 +28,9 @@ def main() -> None:
     """Write masks and overlay, print what was found."""
     arguments = parse_arguments()
     from surround_depth.data.build import open_dataset
+    from surround_depth.data.mask_folder import DDAD_SUFFIX
     from surround_depth.data.own_body import derive_own_body
-    from surround_depth.data.own_body_masks import DDAD_SUFFIX, write_own_body_masks
+    from surround_depth.data.own_body_masks import write_own_body_masks
     from surround_depth.imaging import decode_image
     from surround_depth.provenance import command_line, source_commit
     from surround_depth.viz.drawing import write_picture

@@ -9,6 +9,7 @@ from surround_depth.data.damage import OnDamage
 from surround_depth.data.ddad import DdadDataset
 from surround_depth.data.dgp_scene import SPLITS
 from surround_depth.data.listed_drives import ListedDrives
+from surround_depth.data.mask_folder import MaskFolder
 from surround_depth.data.nuscenes import NuScenesDataset, Rate
 from surround_depth.data.sample import DriveDataset, Sample, SampleSequence
 from surround_depth.data.splits import read_split
@@ -36,8 +37,9 @@ def open_dataset(
         split: name or file of a list (see `splits.read_split`), which the data set carries with its hash as `split`;
             of DDAD also "train", "val", "test", "train_overfit": the scene list's own.
         rate: nuScenes and synthetic: "keyframes" or "sweeps"; DDAD has one rate.
-        masks: folder of own-body masks; a synthetic tree brings its own.
-        on_damage: nuScenes and synthetic: broken rows of the tables are refused, or left out and listed in `damage`.
+        masks: folder of own-body masks with one for every camera, whose hash the data set carries as `masks_sha256`;
+            a synthetic tree brings its own.
+        on_damage: what is broken in tables, scene files and lists is refused, or left out and listed in `damage`.
 
     Raises:
         ConfigError: no data set of that kind, or an option it does not have.
@@ -46,13 +48,16 @@ def open_dataset(
     match kind:
         case "nuscenes":
             listed = None if split is None else read_split(split)
-            return NuScenesDataset(root, version, own_body_dir=masks, rate=rate, split=listed, on_damage=on_damage)
+            own_body = None if masks is None else MaskFolder.asked_for(masks)
+            return NuScenesDataset(root, version, masks=own_body, rate=rate, split=listed, on_damage=on_damage)
         case "ddad":
             if version is not None or rate != "keyframes":
-                raise ConfigError("ddad has neither version nor rate; choose drives by split, at its own 10 Hz")
+                raise ConfigError("ddad has neither version nor rate (its drives are at 10 Hz); leave them out")
             if split is None or str(split) in SPLITS.values():
-                return DdadDataset(root, None if split is None else str(split), mask_dir=masks)
-            return ListedDrives(DdadDataset(root, mask_dir=masks), read_split(split))
+                own = None if split is None else str(split)
+                return DdadDataset(root, own, mask_dir=masks, on_damage=on_damage)
+            whole = DdadDataset(root, mask_dir=masks, on_damage=on_damage)
+            return ListedDrives(whole, read_split(split), on_damage)
         case "synthetic":
             if masks is not None:
                 raise ConfigError("a synthetic tree brings its own masks; give no other")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from surround_depth.data.sample import Sample, SampleSequence
 from surround_depth.errors import ConfigError, DataError
 from surround_depth.frame import EncodedImage
 
@@ -18,45 +18,43 @@ _TAIL_BYTES = 4096  # some writers pad a JPEG behind its end
 
 
 @dataclass
-class Damage:
-    """What was left out, one line each. Results carry it, so that nobody compares means over different samples."""
-
-    texts: list[str] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-
-def readable_samples(
-    sequence: SampleSequence, indices: Iterable[int], on_damage: OnDamage, damage: Damage
-) -> Iterator[tuple[int, Sample]]:
-    """Yield (index, sample) of those samples whose files are there and whole; images stay encoded.
-
-    With "raise" the first damaged one stops; with "skip" it is left out and told to `damage`. A flipped bit inside a
-    picture only shows when it is decoded.
+class LeftOut:
+    """What was left out, one line each. Results carry it, so that nobody compares means over different samples.
 
     Raises:
-        ConfigError: `on_damage` is neither.
-        DataError: with "raise", a sample cannot be read.
+        ConfigError: `on_damage` is neither "raise" nor "skip".
     """
+
+    on_damage: OnDamage
+    lines: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        require_policy(self.on_damage)
+
+    @contextmanager
+    def where_damaged(self) -> Iterator[None]:
+        """End the body at a `DataError`, which is noted with "skip" and passes with "raise"."""
+        try:
+            yield
+        except DataError as error:
+            if self.on_damage == "raise":
+                raise
+            self.lines.append(str(error))
+
+
+def require_policy(on_damage: str) -> None:
+    """Raise `ConfigError` where `on_damage` is neither "raise" nor "skip"."""
     if on_damage not in get_args(OnDamage):
         raise ConfigError(f"on_damage {on_damage!r} is not one of {', '.join(get_args(OnDamage))}")
-    for index in indices:
-        try:
-            sample = sequence[index]
-            for image in sample.frame.images:
-                if isinstance(image, EncodedImage):
-                    require_whole(image)
-        except DataError as error:
-            if on_damage == "raise":
-                raise
-            damage.texts.append(f"{sequence.name} sample {index}: {error}")
-            continue
-        yield index, sample
 
 
 def require_whole(image: EncodedImage) -> None:
-    """Raise `DataError` where a JPEG or PNG lacks its end: decoders fill what was cut off with grey and go on."""
+    """Raise `DataError` where a JPEG or PNG lacks its end, without decoding it.
+
+    `imaging.decode_image` refuses a cut picture too; other decoders fill what is missing with grey and go on. This is
+    for pictures that are read and never decoded here. A flipped bit inside shows only when a picture is decoded, and of
+    a JPEG not always then.
+    """
     tail = image.data[-_TAIL_BYTES:]
     if image.data.startswith(_JPEG_START):
         is_whole = _JPEG_END in tail

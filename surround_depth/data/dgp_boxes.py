@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from surround_depth.data.dgp_scene import BOXES_3D, Datum, pose_of, require_object
+from surround_depth.data.dgp_calibration import pose_of, require_object
+from surround_depth.data.dgp_scene import BOXES_3D, Datum
 from surround_depth.data.paths import path_inside, read_json
 from surround_depth.data.rows import Row, require_rows
 from surround_depth.data.sample import Box
@@ -23,7 +24,7 @@ def read_boxes(scene_dir: Path, cloud: Datum, categories: dict[int, str]) -> tup
     Raises:
         DataError: the annotation file is missing or damaged.
     """
-    relative = _annotation(cloud)
+    relative = annotation_of(cloud)
     if relative is None:
         return ()
     path = path_inside(scene_dir, relative, cloud.label)
@@ -47,7 +48,8 @@ def read_categories(scene_dir: Path, ontology: str, referrer: str) -> dict[int, 
     return {row.integer("id"): row.text("name") for row in rows}
 
 
-def _annotation(cloud: Datum) -> str | None:
+def annotation_of(cloud: Datum) -> str | None:
+    """Return the path of a point cloud's annotation file in its scene; None where it was not annotated."""
     if "annotations" not in cloud.values.values:
         return None
     annotations = cloud.values.child("annotations")

@@ -7,23 +7,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from surround_depth.data.paths import path_inside, read_json
-from surround_depth.data.rows import Row, require_rows, require_stamp, rigid_of
+from surround_depth.data.damage import LeftOut, OnDamage
+from surround_depth.data.dgp_calibration import Calibration, pose_of, read_calibration, require_object
+from surround_depth.data.paths import files_matching, path_inside, read_json
+from surround_depth.data.rows import Row, require_rows, require_stamp
 from surround_depth.errors import DataError
 from surround_depth.geometry import Array
 
 SPLITS = {"0": "train", "1": "val", "2": "test", "3": "train_overfit"}
 _STEM_DIGITS = range(16, 20)
-_FARTHEST_M = 1e8
 BOXES_3D = "1"  # annotation type
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """One sensor of a calibration file."""
-
-    T_ego_sensor: Array  # [4, 4]
-    K: tuple[tuple[float, ...], ...]  # [3, 3]; zeros for the LiDAR
 
 
 @dataclass(frozen=True)
@@ -71,11 +64,13 @@ class DgpScene:
     samples: tuple[DgpSample, ...]
     box_ontology: str | None
     """Name of the file in `ontology/` that names the classes of 3-D boxes; None where the scene has none."""
+    damage: tuple[str, ...] = ()
+    """What was left out, one line each."""
 
 
 def find_scene_dataset(root: Path, file_name: str | None) -> Path:
     """Return the scene list of a DGP root: the one asked for, else the only one."""
-    found = sorted(path.name for path in root.glob("scene_dataset*.json"))
+    found = [path.name for path in files_matching(root, "scene_dataset*.json")]
     found += ["ddad.json"] if (root / "ddad.json").is_file() else []
     if file_name is None and len(found) == 1:
         return root / found[0]
@@ -99,7 +94,7 @@ def read_scene_list(path: Path, split: str | None) -> dict[str, str]:
         listing = ", ".join(f"{number} ({SPLITS.get(number, 'unnamed')})" for number in splits.values)
         raise DataError(f"{path} has no split {split!r}; it has {listing}")
     files = [name for number in wanted for name in splits.child(number).items("filenames")]
-    if not all(isinstance(name, str) and name for name in files):
+    if not all(isinstance(name, str) and name and name.isprintable() for name in files):
         raise DataError(f"{path}: scene_splits must list file names; the file is damaged")
     unique = list(dict.fromkeys(files))
     folders = [PurePosixPath(name).parent.name for name in unique]
@@ -109,28 +104,30 @@ def read_scene_list(path: Path, split: str | None) -> dict[str, str]:
     }
 
 
-def read_scene(root: Path, filename: str, referrer: str) -> DgpScene:
+def read_scene(root: Path, filename: str, referrer: str, on_damage: OnDamage = "raise") -> DgpScene:
     """Return a scene. `prev_key`/`next_key` dangle in real scenes and are not read.
 
     Raises:
-        DataError: a file is missing or damaged, or a sample names a datum or calibration that is not there.
+        DataError: a file is missing or damaged, a key stands twice, or a sample names a datum or calibration that is
+            not there; with "skip", samples and rows that are so are left out.
     """
     path = path_inside(root, filename, referrer)
     scene = Row(f"{path.parent.name}/{path.name}", require_object(read_json(path), path))
-    data = {}
-    for i, values in enumerate(require_rows(scene.items("data"), f"{scene.label} data")):
-        row = Row(f"{scene.label} data[{i}]", values)
-        data[row.text("key")] = row
+    left_out = LeftOut(on_damage)
+    data = _data_rows(scene, left_out)
     calibrations: dict[str, dict[str, Calibration]] = {}
     samples = []
+    sample_of_key: dict[str, str] = {}
     for i, values in enumerate(require_rows(scene.items("samples"), f"{scene.label} samples")):
         row = Row(f"{scene.label} samples[{i}]", values)
-        key = row.text("calibration_key")
-        if key not in calibrations:
-            calibrations[key] = _read_calibration(path.parent, key, row.label)
-        samples.append(DgpSample(f"{path.parent.name}/{i:06d}", key, _sample_data(row, data), calibrations[key]))
+        with left_out.where_damaged():
+            key = row.text("calibration_key")
+            if key not in calibrations:
+                calibrations[key] = read_calibration(path.parent, key, row.label)
+            found = _sample_data(row, data, sample_of_key)
+            samples.append(DgpSample(f"{path.parent.name}/{i:06d}", key, found, calibrations[key]))
     samples.sort(key=lambda sample: min((datum.stamp_ns for datum in sample.data.values()), default=0))
-    return DgpScene(tuple(samples), _box_ontology(scene))
+    return DgpScene(tuple(samples), _box_ontology(scene), tuple(left_out.lines))
 
 
 def stamp_ns_of_stem(stem: str) -> int | None:
@@ -151,11 +148,27 @@ def _box_ontology(scene: Row) -> str | None:
     return ontologies.text(BOXES_3D) if BOXES_3D in ontologies.values else None
 
 
-def _sample_data(sample: Row, rows: dict[str, Row]) -> dict[str, Datum]:
+def _data_rows(scene: Row, left_out: LeftOut) -> dict[str, Row]:
+    """Return the rows of a scene's data by key."""
+    rows: dict[str, Row] = {}
+    for i, values in enumerate(require_rows(scene.items("data"), f"{scene.label} data")):
+        row = Row(f"{scene.label} data[{i}]", values)
+        with left_out.where_damaged():
+            earlier = rows.setdefault(row.text("key"), row)
+            if earlier is not row:
+                raise DataError(f"{row.label}: {earlier.label} has the same key; remove one")
+    return rows
+
+
+def _sample_data(sample: Row, rows: dict[str, Row], sample_of_key: dict[str, str]) -> dict[str, Datum]:
+    """Return a sample's data by sensor, and note them as its own: what two samples have is one sample listed twice."""
     data: dict[str, Datum] = {}
-    for key in sample.items("datum_keys"):
+    keys = sample.items("datum_keys")
+    for key in keys:
         if not isinstance(key, str) or key not in rows:
             raise DataError(f"{sample.label}: datum key {str(key)[:60]!r} is not in its data; the file is damaged")
+        if key in sample_of_key:
+            raise DataError(f"{sample.label}: {sample_of_key[key]} has its datum {key[:60]!r} too; remove one")
         row = rows[key]
         kinds = row.child("datum")
         for kind in ("image", "point_cloud"):
@@ -164,6 +177,7 @@ def _sample_data(sample: Row, rows: dict[str, Row]) -> dict[str, Datum]:
                 if name in data:
                     raise DataError(f"{sample.label}: two data of sensor {name[:60]!r}; remove one")
                 data[name] = _datum(row, kinds.child(kind), kind)
+    sample_of_key.update(dict.fromkeys(keys, sample.label))
     return data
 
 
@@ -185,44 +199,3 @@ def _stamp_ns_of_iso(row: Row) -> int:
     if match is None or whole is None:
         raise DataError(f"{row.label}: timestamp {text[:60]!r} is not a UTC time like 2019-05-04T08:13:14.820375Z")
     return round(whole.timestamp()) * 10**9 + int((match[2] or "").ljust(9, "0"))
-
-
-def _read_calibration(scene_dir: Path, key: str, referrer: str) -> dict[str, Calibration]:
-    path = path_inside(scene_dir, f"calibration/{key}.json", referrer)
-    row = Row(f"{scene_dir.name}/calibration/{path.name}", require_object(read_json(path), path))
-    names, intrinsics, extrinsics = row.items("names"), row.items("intrinsics"), row.items("extrinsics")
-    if not len(names) == len(intrinsics) == len(extrinsics):
-        counts = f"{len(names)} names, {len(intrinsics)} intrinsics, {len(extrinsics)} extrinsics"
-        raise DataError(f"{row.label}: {counts}; the lists must be parallel")
-    sensors = {}
-    for name, lens, pose in zip(
-        names, require_rows(intrinsics, row.label), require_rows(extrinsics, row.label), strict=True
-    ):
-        label = f"{row.label}, {str(name)[:60]!r}"
-        sensors[str(name).upper()] = Calibration(pose_of(Row(label, pose)), _K_of(Row(label, lens)))
-    return sensors
-
-
-def _K_of(row: Row) -> tuple[tuple[float, ...], ...]:
-    fx, fy, cx, cy = (row.number(key) for key in ("fx", "fy", "cx", "cy"))
-    skew = row.number("skew") if "skew" in row.values else 0.0
-    return (fx, skew, cx), (0.0, fy, cy), (0.0, 0.0, 1.0)
-
-
-def pose_of(row: Row) -> Array:
-    """Return the transform [4, 4] of a DGP pose."""
-    q, t = row.child("rotation"), row.child("translation")
-    q_wxyz, t_m = (
-        tuple(q.number(key) for key in ("qw", "qx", "qy", "qz")),
-        tuple(t.number(key) for key in ("x", "y", "z")),
-    )
-    if max(map(abs, t_m)) > _FARTHEST_M:
-        raise DataError(f"{t.label}: {t_m} is not on this planet in metres; mend the row")
-    return rigid_of(row.label, q_wxyz, t_m)
-
-
-def require_object(content: object, path: Path) -> dict[str, object]:
-    """Return `content` as the JSON object it has to be."""
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: expected a JSON object; the file is damaged or of another format")
-    return content

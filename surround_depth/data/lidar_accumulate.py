@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,6 @@ _VEHICLE_LOW_M = np.array([-1.2, -1.0, -1.0])
 every return from roof and rack lies inside, 8.5 thousand of 34.7 thousand, and the nearest road outside; on DDAD the
 clouds come without them."""
 _VEHICLE_HIGH_M = np.array([3.9, 1.0, 2.6])
-_LONGEST_GAP = 12
-"""Samples in a row without boxes: nuScenes at 12 Hz is annotated every sixth; after more than this nothing is."""
 
 
 def accumulated_sweep(sequence: RecordedSequence, index: int, before: int, after: int) -> PointCloud:
@@ -35,7 +33,7 @@ def accumulated_sweep(sequence: RecordedSequence, index: int, before: int, after
     if not own:
         raise DataError(f"{sequence.name}: sample {index} has no LiDAR sweep; accumulate around one that has")
     sweeps = sequence.sweeps(index, before, after)
-    boxes = _boxes_around(sequence, index, sweeps[0].stamp_ns, sweeps[-1].stamp_ns)
+    boxes = sequence.boxes_between(sweeps[0].stamp_ns, sweeps[-1].stamp_ns)
     return accumulate(sweeps, own[0].stamp_ns, boxes)
 
 
@@ -93,18 +91,3 @@ def _pose_of(sweep: PointCloud) -> Array:
             "sweeps without poses cannot be accumulated"
         )
     return sweep.T_world_ego
-
-
-def _boxes_around(sequence: RecordedSequence, index: int, first_ns: int, last_ns: int) -> Iterator[Box]:
-    """Yield the boxes of the samples around `index` until their moments span the sweeps, or annotation ends."""
-    place = range(len(sequence))[index]
-    yield from sequence.boxes(place)
-    for neighbours in (range(place - 1, -1, -1), range(place + 1, len(sequence))):
-        unannotated = 0
-        for neighbour in neighbours:
-            boxes = sequence.boxes(neighbour)
-            yield from boxes
-            unannotated = 0 if boxes else unannotated + 1
-            is_beyond = bool(boxes) and not first_ns <= boxes[0].stamp_ns <= last_ns
-            if is_beyond or unannotated > _LONGEST_GAP:
-                break

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from surround_depth.data.ddad import DdadDataset, DdadSequence
+from surround_depth.data.damage import LeftOut, OnDamage
+from surround_depth.data.ddad import DdadDataset
+from surround_depth.data.ddad_sequence import DdadSequence
 from surround_depth.data.sample import Box, Sample
 from surround_depth.data.splits import Split
 from surround_depth.errors import DataError
@@ -15,11 +17,16 @@ from surround_depth.frame import PointCloud
 class ListedDrives:
     """The drives of a DDAD root that a list names, each with the samples it names, in its order, repetitions kept.
 
+    Args:
+        on_damage: "raise" refuses a list that names what is not there; "skip" looks all of it up when opened, leaves
+            out what is not there, and lists it in `damage` after what the data set left out.
+
     Raises:
-        DataError: the list is of another kind, or names a scene that is not there.
+        ConfigError: no such policy.
+        DataError: the list is of another kind, or names a scene that is not there; nothing of it is there.
     """
 
-    def __init__(self, dataset: DdadDataset, split: Split) -> None:
+    def __init__(self, dataset: DdadDataset, split: Split, on_damage: OnDamage = "raise") -> None:
         if split.kind != "frames":
             raise DataError(f"split {split.name} lists {split.kind}; DDAD needs lines of 'SCENE TIMESTAMP'")
         self.name, self.licence, self.root = dataset.name, dataset.licence, dataset.root
@@ -29,13 +36,36 @@ class ListedDrives:
         for item in split.items:
             scene, stem = item.split(" ", maxsplit=1)
             self._stems.setdefault(scene, []).append(stem)
+        left_out = LeftOut(on_damage, list(dataset.damage))
         missing = sorted(self._stems.keys() - set(dataset.scenes()))
-        if missing:
-            raise DataError(f"split {split.name}: {self.root} lacks {len(missing)} of its scenes ({missing[0]}, ...)")
+        with left_out.where_damaged():
+            if missing:
+                n = f"{len(missing)} of its scenes ({missing[0]!r}, ...)"
+                raise DataError(f"split {split.name}: {self.root} lacks {n}")
+        if on_damage == "skip":
+            self._stems = {scene: self._found(scene, left_out) for scene in self.scenes()}
+            if not any(self._stems.values()):
+                raise DataError(f"split {split.name}: {self.root} has nothing of it: {left_out.lines[-1]}")
+        self.damage: tuple[str, ...] = tuple(left_out.lines)
+
+    @property
+    def masks_sha256(self) -> str:
+        """As the data set's."""
+        return self._dataset.masks_sha256
 
     def scenes(self) -> tuple[str, ...]:
         """Names of the scenes of the list, in the order of the data set."""
-        return tuple(scene for scene in self._dataset.scenes() if scene in self._stems)
+        return tuple(scene for scene in self._dataset.scenes() if self._stems.get(scene))
+
+    def _found(self, scene: str, left_out: LeftOut) -> list[str]:
+        """Return the listed stems of a scene that it has images of."""
+        whole = self._dataset.sequence(scene)
+        found = []
+        for stem in self._stems[scene]:
+            with left_out.where_damaged():
+                _place_of(stem, whole, self.split.name)
+                found.append(stem)
+        return found
 
     def sequence(self, scene: str) -> ListedSequence:
         """Return the listed samples of a scene.
@@ -85,11 +115,18 @@ class ListedSequence:
         """Return the boxes of a listed sample."""
         return self.whole.boxes(self.places[index])
 
+    def boxes_between(self, first_ns: int, last_ns: int) -> tuple[Box, ...]:
+        """Return the boxes of the whole scene between two moments and just beyond."""
+        return self.whole.boxes_between(first_ns, last_ns)
+
     @cached_property
     def places(self) -> tuple[int, ...]:
         """Where each listed sample stands in the whole scene."""
-        places = tuple(self.whole.index_of_stamp(stem) for stem in self.stems)
-        for stem, place in zip(self.stems, places, strict=True):
-            if place is None:
-                raise DataError(f"split {self.split_name}: scene {self.name} has no image of time {stem[:40]!r}")
-        return tuple(place for place in places if place is not None)
+        return tuple(_place_of(stem, self.whole, self.split_name) for stem in self.stems)
+
+
+def _place_of(stem: str, whole: DdadSequence, split_name: str) -> int:
+    place = whole.index_of_stamp(stem)
+    if place is None:
+        raise DataError(f"split {split_name}: scene {whole.name} has no image of time {stem[:40]!r}")
+    return place

@@ -6,10 +6,12 @@ links and a numpy that a vehicle has not got; it is the witness in tests.
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
 
-from surround_depth.data.damage import OnDamage
+from surround_depth.data.damage import OnDamage, require_policy
+from surround_depth.data.mask_folder import MaskFolder, masks_sha256
 from surround_depth.data.nuscenes_cache import open_index
 from surround_depth.data.nuscenes_index import FaultScope
 from surround_depth.data.nuscenes_moments import SceneReadings, key_frame_moments, sweep_moments
@@ -31,14 +33,16 @@ class NuScenesDataset:
         root: folder that holds `samples/` and the version folder(s).
         version: folder of the tables, e.g. "v1.0-mini"; not needed where there is only one.
         cameras: channels to read, in this order; by default every camera of a scene, in ring order.
-        own_body_dir: folder with `CHANNEL.png` masks (255 = keep, 0 = own vehicle), attached to the rig.
+        masks: own-body masks `CHANNEL.png` (255 = keep, 0 = own vehicle), attached to the rig.
         rate: "keyframes" for the annotated samples, 2 Hz; "sweeps" for one sample per image of the reference camera
-            (CAM_FRONT, else the first), 12 Hz, with what the other sensors recorded nearest to it.
-        split: scenes or sample tokens to keep (see `splits.read_split`).
+            (CAM_FRONT, else the first), 12 Hz, with what the other sensors recorded nearest to it; the annotated
+            samples are among them, each the same as at 2 Hz.
+        split: scenes or sample tokens to keep (see `splits.read_split`); of a scene with tokens its sequence has those
+            samples in the order of the list, repetitions kept.
         on_damage: "raise" refuses tables with a broken row; "skip" leaves such rows out and lists them in `damage`.
 
     Raises:
-        ConfigError: no such rate.
+        ConfigError: no such rate or policy.
         DataError: no such folder or version, a damaged table, a row that refers to nothing, or a split that names what
             the tables do not have.
     """
@@ -51,12 +55,13 @@ class NuScenesDataset:
         root: str | Path,
         version: str | None = None,
         cameras: tuple[str, ...] | None = None,
-        own_body_dir: Path | None = None,
+        masks: MaskFolder | None = None,
         *,
         rate: Rate = "keyframes",
         split: Split | None = None,
         on_damage: OnDamage = "raise",
     ) -> None:
+        require_policy(on_damage)
         if rate not in RATES:
             raise ConfigError(f"rate {rate!r} is not one of {', '.join(RATES)}")
         self.root = require_root(root, "nuScenes")
@@ -64,7 +69,7 @@ class NuScenesDataset:
         self.rate: Rate = rate
         self.split = split
         self._index = open_index(table_files(self.root, self.version))
-        self._cameras, self._own_body_dir, self._on_damage = cameras, own_body_dir, on_damage
+        self._cameras, self._masks, self._on_damage = cameras, masks, on_damage
         self._kept: KeptSamples | None = None
         missing: list[str] = []
         refusal = self._refusal("key_frames") or (self._refusal("sweeps") if rate == "sweeps" else None)
@@ -76,12 +81,24 @@ class NuScenesDataset:
         skipped = () if on_damage == "raise" else self._index.faults.of(*get_args(FaultScope))
         self.damage: tuple[str, ...] = (*skipped, *missing)
 
+    @cached_property
+    def masks_sha256(self) -> str:
+        """One hash over the own-body masks of the cameras; "" without masks."""
+        if self._masks is None:
+            return ""
+        paths = (self._masks.path_of(name) for name in self._cameras or self._index.channels_of("camera"))
+        return masks_sha256(self._masks.folder, [path for path in paths if path.is_file()])
+
     def scenes(self) -> tuple[str, ...]:
         """Names of the scenes that have samples (in the split, where one was given), sorted."""
         return tuple(name for name in self._index.scene_numbers if self._kept is None or name in self._kept)
 
     def sequence(self, scene: str) -> NuScenesSequence:
-        """Return the samples of a scene in order of time."""
+        """Return the samples of a scene in order of time, or of the list where a split names samples.
+
+        Raises:
+            DataError: no such scene, it lacks a camera or a listed sample, or a camera lacks its own-body mask.
+        """
         if scene not in self.scenes():
             raise DataError(f"{self.root / self.version} has no scene {scene!r}; it has {_some(self.scenes())}")
         readings = SceneReadings(self._index, self._index.scene_numbers[scene])
@@ -102,7 +119,7 @@ class NuScenesDataset:
             root=self.root,
             moments=moments,
             cameras=present,
-            own_body_dir=self._own_body_dir,
+            masks=self._masks,
             reorder=self._cameras is None,
             sweep_fault=self._refusal("sweeps"),
             box_fault=self._refusal("boxes"),

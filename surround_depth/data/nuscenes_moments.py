@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surround_depth.data.nuscenes_index import NuScenesIndex, Reading, Scene
+from surround_depth.errors import DataError
 
 REFERENCE_CAMERA = "CAM_FRONT"
 MAX_LIDAR_SKEW_US = 60_000  # the LiDAR turns at 20 Hz: where none is nearer, one is missing
@@ -78,9 +80,20 @@ class Moments:
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def of_samples(self, samples: frozenset[int]) -> Moments:
-        """Return the moments that are key frames of these samples."""
-        kept = np.flatnonzero(np.isin(self.samples, sorted(samples)))
+    def of_samples(self, samples: Sequence[int]) -> Moments:
+        """Return the moments that are key frames of these samples, in their order, repetitions kept.
+
+        Raises:
+            DataError: at 12 Hz, a sample has no image of the reference camera and so no moment.
+        """
+        place_of = {sample: place for place, sample in enumerate(self.samples.tolist()) if sample >= 0}
+        lost = [sample for sample in samples if sample not in place_of]
+        if lost:
+            raise DataError(
+                f"{len(lost)} listed samples have no image of the reference camera, which sets the moments at 12 Hz; "
+                "read them at the rate of key frames"
+            )
+        kept = np.array([place_of[sample] for sample in samples], np.int64)
         return replace(
             self,
             tokens=tuple(self.tokens[i] for i in kept),
@@ -108,23 +121,28 @@ def key_frame_moments(readings: SceneReadings) -> Moments:
 
 
 def sweep_moments(readings: SceneReadings, cameras: tuple[str, ...]) -> Moments:
-    """Return one moment per record of the reference camera, key frame or not, under that record's own token.
+    """Return one moment per record of the reference camera, key frame or not.
 
-    Of each other camera the record nearest in time, within half the reference camera's period; of each LiDAR the
-    nearest within `MAX_LIDAR_SKEW_US`.
+    A key frame is the moment of `key_frame_moments`: its records, its token. Between them a moment has the reference
+    record's own token, of each other camera the record nearest in time, within half the reference camera's period, and
+    of each LiDAR the nearest within `MAX_LIDAR_SKEW_US`.
     """
-    index = readings.index
+    index, key_frames = readings.index, key_frame_moments(readings)
     reference = readings.of_channel(REFERENCE_CAMERA if REFERENCE_CAMERA in cameras else cameras[0])
     stamps_us = readings.stamps_us(reference)
     period_us = float(np.median(np.diff(stamps_us))) if len(stamps_us) > 1 else _NOMINAL_PERIOD_US
+    values = readings.values[reference - readings.rows.start]
+    is_key = values["is_key"]
+    of_sample = values["sample"][is_key] - readings.samples.start
     rows = {}
     for channel in index.channels:
         limit_us = MAX_LIDAR_SKEW_US if channel.modality == "lidar" else period_us / 2
         own = readings.of_channel(channel.name)
         rows[channel.name] = nearest_rows(own, readings.stamps_us(own), stamps_us, limit_us)
-    values = readings.values[reference - readings.rows.start]
+        rows[channel.name][is_key] = key_frames.rows[channel.name][of_sample]
+    own_token = np.where(is_key, index.samples["token"][values["sample"]], values["token"])
     return Moments(
-        tokens=tuple(index.book.text(key) for key in values["token"]),
+        tokens=tuple(index.book.text(key) for key in own_token),
         samples=np.where(values["is_key"], values["sample"], -1).astype(np.int64),
         rows=rows,
     )

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from surround_depth.data.assemble import CameraReading, assemble_frame, in_ring_order
+from surround_depth.data.mask_folder import MaskFolder
 from surround_depth.data.nuscenes_index import Reading, pose_of
 from surround_depth.data.nuscenes_moments import Moments, SceneReadings
-from surround_depth.data.paths import path_inside, read_own_body
+from surround_depth.data.paths import path_inside, reason_of
 from surround_depth.data.row_columns import NS_PER_US
-from surround_depth.data.sample import Box, Sample
+from surround_depth.data.sample import Box, Sample, moments_around
 from surround_depth.errors import CalibrationError, DataError
 from surround_depth.frame import PointCloud
 from surround_depth.geometry import transform
@@ -37,18 +38,25 @@ CONDITION_WORDS = ("night", "rain")  # that nuScenes writes into the description
 
 @dataclass(frozen=True, eq=False)
 class NuScenesSequence:
-    """The samples of one scene. Made by `NuScenesDataset.sequence`."""
+    """The samples of one scene. Made by `NuScenesDataset.sequence`.
+
+    Raises:
+        DataError: a camera lacks its own-body mask, where none may.
+    """
 
     readings: SceneReadings
     root: Path
     moments: Moments
     cameras: dict[str, Reading]  # per camera its first reading, whose calibration stands in where it recorded nothing
-    own_body_dir: Path | None
+    masks: MaskFolder | None
     reorder: bool  # into ring order
     sweep_fault: str | None = None  # why the records between key frames may not be read
     box_fault: str | None = None  # why the annotations may not be read
     _rigs: dict[tuple[int, ...], Rig] = field(default_factory=dict)
-    _masks: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.masks is not None:
+            self.masks.require(self.cameras)
 
     @property
     def name(self) -> str:
@@ -108,17 +116,33 @@ class NuScenesSequence:
         """
         if self.box_fault is not None:
             raise DataError(self.box_fault)
-        tables, sample = self.readings.index, int(self.moments.samples[index])
-        if sample < 0:
-            return ()
+        sample = int(self.moments.samples[index])
+        return () if sample < 0 else tuple(self._boxes_of(sample))
+
+    def boxes_between(self, first_ns: int, last_ns: int) -> tuple[Box, ...]:
+        """Return the boxes of the annotated moments from the last before `first_ns` to the first after `last_ns`.
+
+        Of all samples of the scene, whatever the rate and the split.
+
+        Raises:
+            DataError: a row of the annotation tables is broken.
+        """
+        if self.box_fault is not None:
+            raise DataError(self.box_fault)
+        tables, samples = self.readings.index, np.array(self.readings.samples, np.int64)
+        annotated = samples[tables.box_starts[samples + 1] > tables.box_starts[samples]]
+        stamps_ns = tables.samples["stamp_us"][annotated] * NS_PER_US
+        around = (int(annotated[place]) for place in moments_around(stamps_ns, first_ns, last_ns))
+        return tuple(box for sample in around for box in self._boxes_of(sample))
+
+    def _boxes_of(self, sample: int) -> Iterator[Box]:
+        tables = self.readings.index
         start, stop = tables.box_starts[sample : sample + 2].tolist()
         stamp_ns = int(tables.samples[sample]["stamp_us"]) * NS_PER_US
-        boxes = []
         for row in tables.boxes[start:stop]:
             width_m, length_m, height_m = row["size_wlh_m"].tolist()
             category, track = tables.categories[row["category"]], tables.book.text(row["instance"])
-            boxes.append(Box(pose_of(row), (length_m, width_m, height_m), category, track, stamp_ns))
-        return tuple(boxes)
+            yield Box(pose_of(row), (length_m, width_m, height_m), category, track, stamp_ns)
 
     def _reading(self, channel: str, index: int) -> Reading | None:
         row = int(self.moments.rows[channel][index])
@@ -154,36 +178,31 @@ class NuScenesSequence:
                 reading.K,
                 reading.T_ego_sensor,
                 trigger_offset_ms=TRIGGER_OFFSET_MS.get(name, 0.0),
-                own_body=self._own_body(name, height_px, width_px),
+                own_body=None if self.masks is None else self.masks.read(name, height_px, width_px),
             )
         except CalibrationError as error:
             raise DataError(f"{reading.calibration_label} of {reading.label}: {error}") from error
-
-    def _own_body(self, name: str, height_px: int, width_px: int) -> NDArray[np.bool_] | None:
-        if self.own_body_dir is None or not (self.own_body_dir / f"{name}.png").is_file():
-            return None
-        if name not in self._masks:
-            path = path_inside(self.own_body_dir.resolve(), f"{name}.png", f"own-body mask of {name}")
-            self._masks[name] = read_own_body(path, height_px, width_px)
-        return self._masks[name]
 
 
 def read_sweep(root: Path, reading: Reading) -> PointCloud:
     """Return a LiDAR sweep in the ego frame at the sweep's own stamp.
 
     Raises:
-        DataError: the file is missing, not whole records of five float32, or holds values that are not finite.
+        DataError: the file is missing, empty, not whole records of five float32, or holds values that are not finite.
     """
     label = reading.label
     path = path_inside(root, reading.filename, label)
-    n_bytes = path.stat().st_size
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{label}: sweep {path} cannot be read ({reason_of(error)}); copy it again") from error
     record_bytes = 4 * LIDAR_FIELDS
-    if n_bytes % record_bytes:
+    if not content or len(content) % record_bytes:
         raise DataError(
-            f"{label}: sweep {path} has {n_bytes} bytes, not a multiple of {record_bytes} (five float32 a point); "
-            "it is cut short or of another format: download or copy it again"
+            f"{label}: sweep {path} has {len(content)} bytes, not a multiple of {record_bytes} (five float32 a point) "
+            "above none; it is cut short or of another format: download or copy it again"
         )
-    records = np.fromfile(path, dtype="<f4").reshape(-1, LIDAR_FIELDS)
+    records = np.frombuffer(content, dtype="<f4").reshape(-1, LIDAR_FIELDS)
     if not np.isfinite(records[:, :4]).all():
         raise DataError(f"{label}: sweep {path} holds values that are not finite; download or copy it again")
     with np.errstate(over="ignore"):  # PointCloud refuses what float32 cannot hold

@@ -14,7 +14,8 @@ from surround_depth.errors import DataError
 
 _NAMED = 3
 
-KeptSamples = dict[str, frozenset[int] | None]  # by scene: rows of `index.samples`, None for all of them
+# By scene: rows of `index.samples` in the order of the list, repetitions kept; None for all of them, in order of time.
+KeptSamples = dict[str, tuple[int, ...] | None]
 
 
 def match_split(split: Split, index: NuScenesIndex, where: str, on_damage: OnDamage) -> tuple[KeptSamples, list[str]]:
@@ -47,11 +48,11 @@ def _samples(split: Split, index: NuScenesIndex) -> tuple[KeptSamples, list[str]
     if keys is None:  # read_split gives no empty item
         raise DataError(f"split {split.name} holds an item that is no token")
     rows = KeyLookup.of(np.ascontiguousarray(index.samples["token"])).find(keys)
-    kept: dict[str, set[int]] = {}
+    kept: dict[str, list[int]] = {}
     for row in rows[rows >= 0].tolist():
-        kept.setdefault(index.scenes[index.samples["scene"][row]].name, set()).add(row)
+        kept.setdefault(index.scenes[index.samples["scene"][row]].name, []).append(row)
     missing = [split.items[i] for i in np.flatnonzero(rows < 0)]
-    return {name: frozenset(samples) for name, samples in kept.items()}, missing
+    return {name: tuple(samples) for name, samples in kept.items()}, missing
 
 
 def _few(names: Sequence[str]) -> str:

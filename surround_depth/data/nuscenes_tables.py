@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from surround_depth.data.json_rows import JsonRow, iter_row_batches
 from surround_depth.data.nuscenes_index import Faults, FaultScope
-from surround_depth.data.paths import path_inside
+from surround_depth.data.paths import files_matching, path_inside
 from surround_depth.data.row_columns import Column, Field, columns_of, row_of
 from surround_depth.data.tokens import KeyLookup, TokenBook
 from surround_depth.errors import DataError
@@ -26,13 +26,13 @@ BOX_TABLES = ("category", "instance", "sample_annotation")  # read where all thr
 
 def find_version(root: Path, version: str | None) -> str:
     """Return the version folder to read: the one asked for, else the only one there is."""
-    folders = {path.parent.name for path in root.glob("*/sample_data.json")}
+    folders = {path.parent.name for path in files_matching(root, "*/sample_data.json")}
     found = sorted(name for name in folders if not name.startswith("."))  # a writer's half-made folder is hidden
     if version is None and len(found) == 1:
         return found[0]
     listing = ", ".join(found) or "none"
     if version is None:
-        raise DataError(f"{root} has these version folders: {listing}; it needs exactly one, or version= to choose")
+        raise DataError(f"{root} has these version folders: {listing}; choose one (version=, --version, data.version)")
     if version not in found:
         raise DataError(f"{root} has no version {version!r} with a sample_data.json; it has: {listing}")
     return version

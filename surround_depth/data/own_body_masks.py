@@ -15,9 +15,6 @@ from surround_depth.data.own_body import OwnBodyEstimate
 from surround_depth.errors import DataError
 from surround_depth.files import atomic_directory, write_atomic
 
-DDAD_SUFFIX = "_mask"
-"""What follows the camera's name in a mask folder for DDAD; nuScenes has nothing there."""
-
 
 def write_own_body_masks(
     folder: Path, estimates: Mapping[str, OwnBodyEstimate], source: Mapping[str, Any], *, suffix: str = ""

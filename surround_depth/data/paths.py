@@ -22,16 +22,37 @@ from surround_depth.errors import DataError
 
 # Sidecar of our own trees: one mask per camera.
 OWN_BODY_FOLDER = "own_body"
-_MAX_ARRAY_BYTES = 1 << 30
+# Ten times the largest there is, the dense depth of an 8-megapixel image; deflate unfolds a thousandfold.
+_MAX_ARRAY_BYTES = 256 << 20
 _AGAIN = "download or copy it again"
+_SHOWN_CHARS = 120
 
 
 def require_root(root: str | Path, what: str) -> Path:
-    """Return the resolved data root; `what` names the data set in the error."""
-    path = Path(root).expanduser()
-    if not path.is_dir():
-        raise DataError(f"{what} root {str(path)!r} is not a folder; give the folder that holds the data set")
-    return path.resolve()
+    """Return the resolved folder that a user named, `~` expanded; `what` names it in the error, e.g. "DDAD".
+
+    Raises:
+        DataError: it is no folder, or cannot be looked up.
+    """
+    try:
+        path = Path(root).expanduser()
+        if path.is_dir():
+            return path.resolve()
+    except (OSError, RuntimeError) as error:  # a name too long for the disk, no permission; no such user
+        raise DataError(f"{what} root {_brief(str(root))} cannot be looked up ({reason_of(error)}); mend it") from error
+    raise DataError(f"{what} root {_brief(str(path))} is not a folder; give the folder that holds the data")
+
+
+def files_matching(folder: Path, pattern: str) -> list[Path]:
+    """Return what a glob pattern finds below `folder`, sorted.
+
+    Raises:
+        DataError: a folder cannot be listed.
+    """
+    try:
+        return sorted(folder.glob(pattern))
+    except OSError as error:
+        raise DataError(f"{folder} cannot be listed ({reason_of(error)}); check its permissions") from error
 
 
 def path_inside(root: Path, relative: str, referrer: str) -> Path:
@@ -50,11 +71,12 @@ def path_inside(root: Path, relative: str, referrer: str) -> Path:
     try:
         is_inside, is_file = path.resolve().is_relative_to(root), path.is_file()
     except (OSError, RuntimeError) as error:  # a name too long for the disk; links in a circle
-        raise DataError(f"{referrer}: path {relative[:60]!r}... cannot be looked up ({error}); mend the row") from error
+        text = f"path {_brief(relative)} cannot be looked up ({reason_of(error)})"
+        raise DataError(f"{referrer}: {text}; mend the row") from error
     if not is_inside:
         raise DataError(f"{referrer}: {relative!r} is a link out of {root}; move the files in, or link the whole root")
     if not is_file:
-        raise DataError(f"{referrer}: file {path} does not exist; {_AGAIN}, or remove the row that names it")
+        raise DataError(f"{referrer}: file {str(path)!r} does not exist; {_AGAIN}, or remove the row that names it")
     return path
 
 
@@ -72,7 +94,7 @@ def read_npz(path: Path, key: str, referrer: str) -> NDArray[Any]:
     """Return one array of an `.npz` file, never unpickling and never allocating more than the file holds.
 
     Raises:
-        DataError: no such array, larger than 1 GiB, or damaged in any way.
+        DataError: no such array, larger than 256 MiB, or damaged in any way.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -100,8 +122,15 @@ def _array_of(npy: bytes) -> NDArray[Any]:
 
 
 def read_own_body(path: Path, height_px: int, width_px: int) -> NDArray[np.bool_]:
-    """Return True [H, W] where the image shows the own vehicle; in the file 255 = keep, 0 = own vehicle."""
-    data = np.fromfile(path, np.uint8)
+    """Return True [H, W] where the image shows the own vehicle; in the file 255 = keep, 0 = own vehicle.
+
+    Raises:
+        DataError: the file cannot be read, is no image, or of another size.
+    """
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+    except OSError as error:
+        raise DataError(f"own-body mask {path} cannot be read ({reason_of(error)}); {_AGAIN}") from error
     try:
         keep = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if len(data) else None
     except cv2.error:  # a header that claims more pixels than OpenCV reads
@@ -112,3 +141,12 @@ def read_own_body(path: Path, height_px: int, width_px: int) -> NDArray[np.bool_
         found = f"{keep.shape[1]}x{keep.shape[0]}"
         raise DataError(f"own-body mask {path} is {found}, its camera {width_px}x{height_px}; give this camera's mask")
     return np.asarray(keep < 128)
+
+
+def reason_of(error: Exception) -> str:
+    """Return why the system refused a file, without the name of the file, which the message has already."""
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _brief(name: str) -> str:
+    return repr(name) if len(name) <= _SHOWN_CHARS else f"{name[:_SHOWN_CHARS]!r}..."

@@ -23,10 +23,10 @@ class Row:
     values: Mapping[str, Any]
 
     def text(self, key: str) -> str:
-        """Return a non-empty string field."""
+        """Return a non-empty string field, printable: it may become a file name, and stands in errors of one line."""
         value = self._get(key)
-        if not isinstance(value, str) or not value:
-            raise self._error(key, "text", value)
+        if not isinstance(value, str) or not value.isprintable() or not value:
+            raise self._error(key, "text of printable characters", value)
         return value
 
     def integer(self, key: str) -> int:

@@ -62,7 +62,8 @@ class RecordedSequence(SampleSequence, Protocol):
     def sweeps(self, index: int, before: int, after: int) -> tuple[PointCloud, ...]:
         """Return up to `before` + 1 + `after` LiDAR sweeps around sample `index` in order of time, its own among them.
 
-        Each is in the ego frame at its own stamp, with its own `T_world_ego`. Fewer at the ends of a drive.
+        Each is in the ego frame at its own stamp, with its own `T_world_ego`. Of the whole drive, also where a list
+        narrows its samples; fewer at the ends of a drive.
 
         Raises:
             DataError: a sweep is missing or damaged.
@@ -70,6 +71,23 @@ class RecordedSequence(SampleSequence, Protocol):
 
     def boxes(self, index: int) -> tuple[Box, ...]:
         """Return the annotated boxes of sample `index`; empty where there are none."""
+
+    def boxes_between(self, first_ns: int, last_ns: int) -> tuple[Box, ...]:
+        """Return the boxes of the annotated moments from the last before `first_ns` to the first after `last_ns`.
+
+        Of the whole drive, also where a list narrows its samples, as `sweeps` are: what moved between two moments does
+        not depend on which of them somebody lists. Fewer at the ends of a drive.
+
+        Raises:
+            DataError: an annotation is missing or damaged.
+        """
+
+
+def moments_around(stamps_ns: NDArray[np.int64], first_ns: int, last_ns: int) -> range:
+    """Return the places in ascending `stamps_ns` from the last before `first_ns` to the first after `last_ns`."""
+    before = int(np.searchsorted(stamps_ns, first_ns, side="left")) - 1
+    after = int(np.searchsorted(stamps_ns, last_ns, side="right"))
+    return range(max(before, 0), min(after + 1, len(stamps_ns)))
 
 
 class DriveDataset(Protocol):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from surround_depth.data.paths import reason_of
 from surround_depth.errors import DataError
 
 SplitKind = Literal["scenes", "samples", "frames"]
@@ -19,6 +20,7 @@ SplitKind = Literal["scenes", "samples", "frames"]
 SHIPPED_SPLITS = Path(__file__).parent.parent / "splits"
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 _MAX_BYTES = 64 << 20
+_SHOWN_CHARS = 120
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,13 @@ def read_split(name_or_path: str | Path) -> Split:
     """
     shipped = SHIPPED_SPLITS / f"{name_or_path}.txt"
     is_name = str(name_or_path) in shipped_splits()
-    path = shipped if is_name else Path(name_or_path).expanduser()
-    if not path.is_file():
+    try:
+        path = shipped if is_name else Path(name_or_path).expanduser()
+        is_file = path.is_file()
+    except (OSError, RuntimeError) as error:  # a name too long for the disk, no permission; no such user
+        text = f"split {str(name_or_path)[:_SHOWN_CHARS]!r} cannot be looked up ({reason_of(error)})"
+        raise DataError(f"{text}; give a file, or one of {', '.join(shipped_splits())}") from error
+    if not is_file:
         raise DataError(f"split {str(name_or_path)!r} is neither a file nor one of {', '.join(shipped_splits())}")
     try:
         if path.stat().st_size > _MAX_BYTES:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from surround_depth.data import truth_sidecar
 from surround_depth.data.damage import OnDamage
+from surround_depth.data.mask_folder import MaskFolder
 from surround_depth.data.nuscenes import NuScenesDataset, Rate
 from surround_depth.data.nuscenes_sequence import NuScenesSequence
-from surround_depth.data.paths import OWN_BODY_FOLDER
+from surround_depth.data.paths import OWN_BODY_FOLDER, require_root
 from surround_depth.data.sample import Box, Sample
 from surround_depth.data.splits import Split
 from surround_depth.errors import DataError
@@ -38,12 +39,17 @@ class SyntheticDataset:
         split: Split | None = None,
         on_damage: OnDamage = "raise",
     ) -> None:
-        own_body_dir = Path(root) / OWN_BODY_FOLDER
-        self._tree = NuScenesDataset(root, version, cameras, own_body_dir, rate=rate, split=split, on_damage=on_damage)
+        masks = MaskFolder((require_root(root, "synthetic") / OWN_BODY_FOLDER).resolve(), may_lack=True)
+        self._tree = NuScenesDataset(root, version, cameras, masks, rate=rate, split=split, on_damage=on_damage)
         self.root, self.version, self.split = self._tree.root, self._tree.version, split
         self.damage = self._tree.damage
         if not (self.root / truth_sidecar.FOLDER).is_dir():
             raise DataError(f"{self.root} has no {truth_sidecar.FOLDER}/; open a tree without truth as nuscenes")
+
+    @property
+    def masks_sha256(self) -> str:
+        """One hash over the tree's own-body masks; "" where it has none."""
+        return self._tree.masks_sha256
 
     def scenes(self) -> tuple[str, ...]:
         """Names of the scenes, sorted."""
@@ -90,3 +96,7 @@ class SyntheticSequence:
     def boxes(self, index: int) -> tuple[Box, ...]:
         """Return the boxes of a sample; see `NuScenesSequence.boxes`."""
         return self.tree.boxes(index)
+
+    def boxes_between(self, first_ns: int, last_ns: int) -> tuple[Box, ...]:
+        """Return the boxes of the whole scene around two moments; see `NuScenesSequence.boxes_between`."""
+        return self.tree.boxes_between(first_ns, last_ns)

@@ -3,7 +3,7 @@
 scores.json, schema version 1:
 
     protocol      the whole record of switches (metrics.protocols)
-    dataset       kind, name, version, licence
+    dataset       kind, name, licence, version, hash of the own-body masks
     samples       n, sha256 of the list, split (name, sha256) or scenes, stride
     truth         kind, sha256 over every true value in the order of the list
     predictor     kind, name and the hash of what answered
@@ -59,9 +59,9 @@ class ScoreOrigin:
 
 
 def describe_dataset(kind: str, dataset: DriveDataset) -> dict[str, str]:
-    """Return the facts of a data set that a result carries; DDAD has no version."""
-    version = str(getattr(dataset, "version", ""))
-    return {"kind": kind, "name": dataset.name, "version": version, "licence": dataset.licence}
+    """Return the facts of a data set that a result carries; DDAD has no version, and no masks are an empty hash."""
+    facts = {key: str(getattr(dataset, key, "")) for key in ("version", "masks_sha256")}
+    return {"kind": kind, "name": dataset.name, "licence": dataset.licence, **facts}
 
 
 def describe_run() -> dict[str, Any]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from dgp_edits import SCENE
+from whole_trees import write_dgp
 
 from surround_depth.data.synthetic.drive_types import RenderedBox, RenderedDrive, RenderedSample
 from surround_depth.geometry import ray_grid, resized_K, rigid, transform
@@ -83,3 +87,16 @@ def make_drive() -> Callable[..., RenderedDrive]:
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def pristine_dgp(tmp_path_factory, make_drive) -> Path:
+    root = tmp_path_factory.mktemp("pristine")
+    write_dgp(root, [make_drive(SCENE, rig="ddad", n_samples=2)], split="val")
+    return root
+
+
+@pytest.fixture
+def dgp_tree(pristine_dgp, tmp_path) -> Path:
+    """A DGP tree of one scene, to damage."""
+    return Path(shutil.copytree(pristine_dgp, tmp_path / "tree"))

@@ -1,61 +1,32 @@
-"""Damaged files cost one sample each, where the caller asks for that, and are told."""
+"""What is damaged is refused, or left out and told."""
 
 from __future__ import annotations
-
-import shutil
 
 import cv2
 import numpy as np
 import pytest
-from whole_trees import write_nuscenes
 
-from surround_depth.data.build import open_dataset
-from surround_depth.data.damage import Damage, readable_samples, require_whole
+from surround_depth.data.damage import LeftOut, require_whole
 from surround_depth.errors import ConfigError, DataError
 from surround_depth.frame import EncodedImage
 
 
-@pytest.fixture(scope="module")
-def pristine(tmp_path_factory, make_drive):
-    root = tmp_path_factory.mktemp("damage")
-    write_nuscenes(root, [make_drive("scene-0001", n_samples=5)])
-    return root
+def test_left_out_and_told():
+    left_out = LeftOut("skip")
+    for number in range(3):
+        with left_out.where_damaged():
+            if number != 1:
+                raise DataError(f"row {number} is broken")
+    assert left_out.lines == ["row 0 is broken", "row 2 is broken"]
+    with pytest.raises(ZeroDivisionError), left_out.where_damaged():
+        1 / 0  # noqa: B018
 
 
-def damaged(pristine, tmp_path):
-    """Return a sequence of which samples 0 (no image), 2 (cut image) and 3 (cut sweep) are damaged."""
-    tree = shutil.copytree(pristine, tmp_path / "tree")
-    images, sweeps = sorted(tree.glob("samples/CAM_BACK/*.jpg")), sorted(tree.glob("samples/LIDAR_TOP/*"))
-    images[0].unlink()
-    images[2].write_bytes(images[2].read_bytes()[:-100])
-    sweeps[3].write_bytes(sweeps[3].read_bytes()[:-3])
-    return open_dataset("nuscenes", tree).sequence("scene-0001")
-
-
-def test_skipped_and_told(pristine, tmp_path):
-    damage = Damage()
-    read = list(readable_samples(damaged(pristine, tmp_path), range(5), "skip", damage))
-    assert [index for index, _ in read] == [1, 4]
-    assert all(sample.frame.camera_valid.all() for _, sample in read)
-    assert len(damage) == 3
-    for text, index, reason in zip(
-        damage.texts, (0, 2, 3), ("does not exist", "cut short", "not a multiple"), strict=True
-    ):
-        assert text.startswith(f"scene-0001 sample {index}: ")
-        assert reason in text
-        assert "\n" not in text
-
-
-def test_raised(pristine, tmp_path):
-    samples = readable_samples(damaged(pristine, tmp_path), (1, 2), "raise", Damage())
-    assert next(samples)[0] == 1
-    with pytest.raises(DataError, match="cut short after"):
-        next(samples)
-
-
-def test_unknown_policy(pristine, tmp_path):
+def test_refused():
+    with pytest.raises(DataError, match="row 0 is broken"), LeftOut("raise").where_damaged():
+        raise DataError("row 0 is broken")
     with pytest.raises(ConfigError, match="'ignore' is not one of raise, skip"):
-        next(readable_samples(damaged(pristine, tmp_path), (1,), "ignore", Damage()))
+        LeftOut("ignore")
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])

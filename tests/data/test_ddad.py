@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from whole_trees import write_dgp
+from dgp_edits import edit_scene, first
 
-from surround_depth.data import paths
 from surround_depth.data.ddad import DdadDataset
 from surround_depth.data.dgp_scene import stamp_ns_of_stem
 from surround_depth.data.lidar_depth import project_lidar
@@ -65,24 +62,6 @@ def test_real_scene_with_three_cameras(real_data):
     assert frame.camera_valid.all()
 
 
-def test_real_masks(real_data):
-    """README of the fixtures: share of each image that shows the own vehicle."""
-    dataset = DdadDataset(real_data / "ddad", mask_dir=real_data / "ddad_masks" / "0")
-    rig = dataset.sequence("scene_02")[0].frame.rig
-    hidden = {camera.name: round(100 * float(camera.own_body.mean())) for camera in rig.cameras}
-    assert hidden == {
-        "CAMERA_05": 10,
-        "CAMERA_01": 0,
-        "CAMERA_06": 7,
-        "CAMERA_08": 27,
-        "CAMERA_09": 19,
-        "CAMERA_07": 26,
-    }
-    # The folder of sets: these two scenes have no release number, so they have no mask.
-    without = DdadDataset(real_data / "ddad", mask_dir=real_data / "ddad_masks").sequence("scene_02")[0]
-    assert without.frame.rig.cameras[0].own_body is None
-
-
 def test_real_boxes_hold_the_points_they_claim(real_data):
     """`num_points` was counted on the full cloud, of which the fixture keeps one point in five."""
     sequence = DdadDataset(real_data / "ddad").sequence("scene_02")
@@ -127,8 +106,13 @@ def test_two_hundred_scenes_open_without_their_files(tmp_path):
     (tmp_path / "ddad.json").write_text(json.dumps({"scene_splits": {"1": {"filenames": files}}}))
     dataset = DdadDataset(tmp_path)
     assert len(dataset.scenes()) == 200
-    with pytest.raises(DataError, match=r"000007/scene_0+7\.json does not exist"):
+    with pytest.raises(DataError, match=r"000007/scene_0+7\.json' does not exist"):
         dataset.sequence("000007")
+
+
+@pytest.fixture
+def tree(dgp_tree) -> Path:
+    return dgp_tree
 
 
 @pytest.mark.parametrize(
@@ -144,34 +128,6 @@ def test_two_hundred_scenes_open_without_their_files(tmp_path):
 )
 def test_stamp_of_stem(stem, stamp_ns):
     assert stamp_ns_of_stem(stem) == stamp_ns
-
-
-@pytest.fixture(scope="module")
-def pristine(tmp_path_factory, make_drive) -> Path:
-    root = tmp_path_factory.mktemp("pristine")
-    write_dgp(root, [make_drive("000150", rig="ddad", n_samples=2)], split="val")
-    return root
-
-
-@pytest.fixture
-def tree(pristine, tmp_path) -> Path:
-    """A copy to damage."""
-    return Path(shutil.copytree(pristine, tmp_path / "tree"))
-
-
-def edit(tree: Path, pattern: str, change) -> None:
-    path = next(tree.glob(pattern))
-    content = json.loads(path.read_text())
-    change(content)
-    path.write_text(json.dumps(content))
-
-
-def edit_scene(tree: Path, change) -> None:
-    edit(tree, "000150/scene_*.json", change)
-
-
-def first(tree: Path, **options):
-    return DdadDataset(tree, **options).sequence("000150")[0]
 
 
 def test_order_is_by_time(tree):
@@ -226,16 +182,12 @@ def test_a_tenfold_time_is_refused(tree):
 
 
 def test_a_stem_beyond_the_clock_is_refused(tree):
-    edit_scene(tree, set_filename("point_cloud/LIDAR/9999999999999999.npz"))
+    def spoil(scene):
+        scene["data"][0]["datum"]["point_cloud"]["filename"] = "point_cloud/LIDAR/9999999999999999.npz"
+
+    edit_scene(tree, spoil)
     with pytest.raises(DataError, match="another unit of time"):
         first(tree)
-
-
-def test_a_camera_of_our_own_tree_may_lack_its_mask(tree):
-    (tree / "own_body" / "CAMERA_01_mask.png").unlink()
-    hidden = {camera.name: camera.own_body is not None for camera in first(tree).frame.rig.cameras}
-    assert hidden.pop("CAMERA_01") is False
-    assert all(hidden.values())
 
 
 def test_release_list_is_called_ddad_json(tree):
@@ -247,190 +199,3 @@ def test_release_list_is_called_ddad_json(tree):
     assert DdadDataset(tree, scene_list="ddad.json").scenes() == ("000150",)
     with pytest.raises(DataError, match=r"no scene list 'x\.json'"):
         DdadDataset(tree, scene_list="x.json")
-
-
-def test_mask_sets(tree, tmp_path):
-    """VFDepth's layout: a map from scene number to a folder of masks."""
-    masks = tmp_path / "masks"
-    masks.mkdir()
-    with pytest.raises(DataError, match=r"mask_idx_dict\.json does not exist"):
-        first(tree, mask_dir=masks)
-    (masks / "mask_idx_dict.json").write_text('{"150": 3}')
-    with pytest.raises(DataError, match="mask set 3, which is not there"):
-        first(tree, mask_dir=masks)
-    shutil.copytree(tree / "own_body", masks / "3")
-    assert first(tree, mask_dir=masks).frame.rig.cameras[0].own_body.any()
-    next((masks / "3").glob("CAMERA_01*")).unlink()
-    with pytest.raises(DataError, match="own-body mask of CAMERA_01"):
-        first(tree, mask_dir=masks)
-
-
-def set_filename(name):
-    def change(scene):
-        scene["data"][0]["datum"]["point_cloud"]["filename"] = name
-
-    return change
-
-
-def set_pose(scene):
-    scene["data"][1]["datum"]["image"]["pose"]["rotation"]["qw"] = 5.0
-
-
-BROKEN = {
-    "absolute": (set_filename("/etc/passwd"), "leaves the data root"),
-    "parent": (set_filename("../../x.npz"), "leaves the data root"),
-    "absent": (set_filename("point_cloud/LIDAR/none.npz"), "does not exist"),
-    "pose": (set_pose, r"data\[1\], datum, image, pose: quaternion"),
-    "key": (lambda scene: scene["samples"][0].update(datum_keys=["zz"]), "datum key 'zz' is not in its data"),
-    "calibration": (
-        lambda scene: scene["samples"][0].update(calibration_key="zz"),
-        "calibration/zz.json does not exist",
-    ),
-    "calibration_path": (lambda scene: scene["samples"][0].update(calibration_key="../zz"), "leaves the data root"),
-    "samples": (lambda scene: scene.pop("samples"), "no field 'samples'"),
-    "data": (lambda scene: scene.update(data=[1]), "expected a list of objects"),
-}
-
-
-@pytest.mark.parametrize("change, message", BROKEN.values(), ids=BROKEN)
-def test_broken_scene(tree, change, message):
-    edit_scene(tree, change)
-    with pytest.raises(DataError, match=message):
-        first(tree)
-
-
-def test_broken_calibration(tree):
-    edit(tree, "000150/calibration/*.json", lambda calibration: calibration["names"].pop())
-    with pytest.raises(DataError, match="6 names, 7 intrinsics, 7 extrinsics"):
-        first(tree)
-
-
-def test_camera_without_calibration(tree):
-    edit(tree, "000150/calibration/*.json", lambda calibration: calibration["names"].__setitem__(1, "OTHER"))
-    with pytest.raises(DataError, match="no sensor 'CAMERA_05'; it has 'LIDAR', 'OTHER'"):
-        first(tree)
-
-
-def cloud_path(tree: Path) -> Path:
-    return sorted((tree / "000150" / "point_cloud" / "LIDAR").iterdir())[0]
-
-
-def test_cut_cloud(tree):
-    path = cloud_path(tree)
-    path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(DataError, match="not a readable npz"):
-        first(tree)
-
-
-def test_cloud_with_a_flipped_bit(tree):
-    path = cloud_path(tree)
-    whole = path.read_bytes()
-    for place in np.linspace(0, len(whole) - 1, 40).astype(int):
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
-        with contextlib.suppress(DataError):  # a bit of a date or a flag does no harm
-            first(tree)
-
-
-def test_cloud_with_a_corrupt_stream(tree):
-    path = cloud_path(tree)
-    content = bytearray(path.read_bytes())
-    content[len(content) // 3 : len(content) // 3 + 64] = b"\xff" * 64
-    path.write_bytes(bytes(content))
-    with pytest.raises(DataError, match="not a readable npz"):
-        first(tree)
-
-
-def test_cloud_that_claims_more_than_it_holds(tree):
-    header = {"descr": "<f8", "fortran_order": False, "shape": (25_000_000_000_000, 4)}
-    with zipfile.ZipFile(cloud_path(tree), "w") as archive, archive.open("data.npy", "w") as member:
-        np.lib.format.write_array_header_1_0(member, header)
-    with pytest.raises(DataError, match="claims 800000000000000 bytes, it holds 0"):
-        first(tree)
-
-
-def test_cloud_that_inflates_without_end(tree, monkeypatch):
-    monkeypatch.setattr(paths, "_MAX_ARRAY_BYTES", 1000)
-    with pytest.raises(DataError, match="the limit is 1000"):
-        first(tree)
-
-
-def test_pickled_cloud_is_not_loaded(tree):
-    np.savez(cloud_path(tree), data=np.array([{"a": 1}], dtype=object))
-    with pytest.raises(DataError, match="not a readable npz"):
-        first(tree)
-
-
-def test_cloud_of_another_kind(tree):
-    np.savez(cloud_path(tree), points=np.zeros((3, 4)))
-    with pytest.raises(DataError, match="no array 'data'"):
-        first(tree)
-    np.savez(cloud_path(tree), data=np.zeros((3, 2)))
-    with pytest.raises(DataError, match=r"float64 \(3, 2\), expected floats \[P, 4\]"):
-        first(tree)
-    np.savez(cloud_path(tree), data=np.full((3, 4), np.inf))
-    with pytest.raises(DataError, match="not finite"):
-        first(tree)
-
-
-BOX = {
-    "class_id": 2,
-    "instance_id": 7,
-    "box": {
-        "length": 4.0,
-        "width": 2.0,
-        "height": 1.5,
-        "pose": {"rotation": {"qw": 1, "qx": 0, "qy": 0, "qz": 0}, "translation": {"x": 10, "y": 3, "z": 1}},
-    },
-}
-
-
-def annotate(tree: Path, annotation: object, ontology: object = None) -> None:
-    """Give the first cloud an annotation file, and the scene an ontology."""
-    (tree / "000150" / "boxes.json").write_text(json.dumps({"annotations": [annotation]}))
-
-    def change(scene):
-        scene["data"][0]["datum"]["point_cloud"]["annotations"] = {"1": "boxes.json"}
-        if ontology is not None:
-            (tree / "000150" / "ontology").mkdir()
-            (tree / "000150" / "ontology" / "abc.json").write_text(json.dumps(ontology))
-            scene["ontologies"] = {"1": "abc"}
-
-    edit_scene(tree, change)
-
-
-def test_boxes_by_hand(tree):
-    assert DdadDataset(tree).sequence("000150").boxes(0) == ()
-    annotate(tree, BOX)
-    sequence = DdadDataset(tree).sequence("000150")
-    (box,) = sequence.boxes(0)
-    assert (box.size_m, box.label, box.track) == ((4.0, 2.0, 1.5), "class 2", "7")
-    T_world_ego = sequence[0].lidar.T_world_ego
-    np.testing.assert_allclose(box.T_world_box[:3, 3], transform(T_world_ego, np.array([[10.0, 3.0, 1.0]]))[0])
-    assert sequence.boxes(1) == ()
-    annotate(tree, BOX, {"items": [{"id": 2, "name": "Car"}]})
-    assert DdadDataset(tree).sequence("000150").boxes(0)[0].label == "Car"
-
-
-@pytest.mark.parametrize(
-    "annotation, message",
-    [
-        ({**BOX, "class_id": "car"}, r"annotations\[0\]: class_id must be an integer"),
-        ({**BOX, "box": {**BOX["box"], "width": 0.0}}, r"4.0 x 0.0 x 1.5 is no box in metres"),
-        ({**BOX, "box": {**BOX["box"], "length": 4000.0}}, "is no box in metres"),
-        ({**BOX, "box": {**BOX["box"], "length": float("nan")}}, "length must be finite numbers"),
-        (7, "expected a list of objects"),
-    ],
-)
-def test_broken_boxes(tree, annotation, message):
-    annotate(tree, annotation)
-    with pytest.raises(DataError, match=message):
-        DdadDataset(tree).sequence("000150").boxes(0)
-
-
-def test_unknown_split_and_scene(tree):
-    with pytest.raises(DataError, match=r"no split 'tarin'; it has 1 \(val\)"):
-        DdadDataset(tree, split="tarin")
-    with pytest.raises(DataError, match="no scene 'x'"):
-        DdadDataset(tree).sequence("x")
-    with pytest.raises(DataError, match="not a folder"):
-        DdadDataset(tree / "absent")

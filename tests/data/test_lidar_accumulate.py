@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from box_world import BoxDrive
 from scipy.spatial import cKDTree
+from whole_trees import write_nuscenes
 
+from surround_depth.data.build import open_dataset
 from surround_depth.data.ddad import DdadDataset
 from surround_depth.data.lidar_accumulate import accumulate, accumulated_sweep, own_vehicle
 from surround_depth.data.nuscenes import NuScenesDataset
-from surround_depth.data.sample import Box, RecordedSequence
+from surround_depth.data.sample import Box, RecordedSequence, moments_around
 from surround_depth.errors import DataError
 from surround_depth.frame import PointCloud
 from surround_depth.geometry import invert_rigid, rigid, transform
@@ -126,6 +129,9 @@ class Annotated:
     def boxes(self, index: int) -> tuple[Box, ...]:
         return (box(index + 1, (20 + 5 * index, 0, 0.75)),)
 
+    def boxes_between(self, first_ns: int, last_ns: int) -> tuple[Box, ...]:
+        return tuple(box for index in range(self.n_samples) for box in self.boxes(index))
+
 
 def test_a_drive_is_accumulated_around_a_sample():
     drive = Annotated()
@@ -136,6 +142,22 @@ def test_a_drive_is_accumulated_around_a_sample():
     assert len(accumulated_sweep(drive, -1, before=0, after=4)) == 2
     with pytest.raises(DataError, match="sample 0 has no LiDAR sweep"):
         accumulated_sweep(Bare(), 0, before=1, after=1)
+
+
+@pytest.mark.parametrize(
+    "first, last, places",
+    [
+        (3, 4, [1, 2, 3]),
+        (4, 4, [1, 2, 3]),
+        (2, 2, [0, 1, 2]),
+        (1, 1, [0, 1]),
+        (0, 1, [0, 1]),
+        (8, 9, [4]),
+        (5, 8, [2, 3, 4]),
+    ],
+)
+def test_moments_just_beyond_are_taken(first, last, places):
+    assert list(moments_around(np.array([1, 2, 4, 5, 7]), first, last)) == places
 
 
 class Rarely(Annotated):
@@ -160,6 +182,29 @@ class Bare(Annotated):
 def inside(points_m: np.ndarray, T_ego_box: np.ndarray, size_m) -> int:
     points_box_m = transform(invert_rigid(T_ego_box), points_m.astype(np.float64))
     return int((np.abs(points_box_m) < np.array(size_m) / 2).all(axis=1).sum())
+
+
+def test_accumulation_does_not_depend_on_the_list(real_data, tmp_path):
+    """The middle sample alone, or all three in another order: the same street with the same traffic."""
+    sequence = DdadDataset(real_data / "ddad").sequence("scene_01")
+    stems = [Path(sample.data["CAMERA_01"].filename).stem for sample in sequence.samples]
+    whole = accumulated_sweep(sequence, 1, before=1, after=1)
+    for places in ([1], [2, 1, 0]):
+        (tmp_path / "list.txt").write_text("".join(f"scene_01 {stems[k]}\n" for k in places))
+        listed = open_dataset("ddad", real_data / "ddad", split=tmp_path / "list.txt").sequence("scene_01")
+        cloud = accumulated_sweep(listed, places.index(1), before=1, after=1)
+        np.testing.assert_array_equal(cloud.points_m, whole.points_m)
+
+
+def test_nuscenes_answers_from_the_whole_scene(tmp_path, make_drive):
+    write_nuscenes(tmp_path / "tree", [make_drive("scene-0001", n_samples=4)])
+    whole = NuScenesDataset(tmp_path / "tree").sequence("scene-0001")
+    stamps_ns = [whole.boxes(index)[0].stamp_ns for index in range(4)]
+    (tmp_path / "one.txt").write_text(whole.split_items[1])
+    listed = open_dataset("nuscenes", tmp_path / "tree", split=tmp_path / "one.txt").sequence("scene-0001")
+    for sequence in (whole, listed):
+        found = sequence.boxes_between(stamps_ns[1], stamps_ns[1])
+        assert [box.stamp_ns for box in found] == stamps_ns[:3]
 
 
 def test_real_traffic_leaves_no_trail(real_data):

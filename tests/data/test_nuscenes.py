@@ -195,7 +195,7 @@ def test_channels_are_plain_names(tree):
 
 def test_missing_file_names_row_and_file(tree):
     sorted(tree.glob("samples/CAM_BACK/*.jpg"))[0].unlink()
-    with pytest.raises(DataError, match=r"sample_data.json row .*CAM_BACK.*jpg does not exist; download"):
+    with pytest.raises(DataError, match=r"sample_data.json row .*CAM_BACK.*jpg' does not exist; download"):
         first(tree)
 
 

@@ -62,10 +62,11 @@ def test_one_sample_per_front_image(tree):
 
 
 def test_each_sensor_by_its_own_stamps(tree):
-    """A naive search over the table finds the same records."""
+    """A naive search over the table finds the same records between key frames."""
     rows = rows_of(tree, "sample_data")
     period_us = 500_000 / 6
-    for sample in NuScenesDataset(tree, rate="sweeps").sequence("scene-0001"):
+    samples = list(NuScenesDataset(tree, rate="sweeps").sequence("scene-0001"))
+    for sample in (sample for i, sample in enumerate(samples) if i % 6):
         frame = sample.frame
         reference_us = frame.stamps_ns[frame.rig.index("CAM_FRONT")] // 1000
         for i, name in enumerate(frame.rig.names):
@@ -75,6 +76,43 @@ def test_each_sensor_by_its_own_stamps(tree):
             assert frame.stamps_ns[i] == (nearest_us * 1000 if frame.camera_valid[i] else 0)
         lidar_us = min((r["timestamp"] for r in rows if "/LIDAR" in r["filename"]), key=lambda s: abs(s - reference_us))
         assert sample.lidar.stamp_ns == lidar_us * 1000
+
+
+def test_a_key_frame_at_12_hz_is_the_key_frame(tree):
+    """The sweep of a key frame comes 35 ms after its front image; another, 15 ms before the image, is nearer."""
+    key_frames = NuScenesDataset(tree).sequence("scene-0001")
+    at_12_hz = NuScenesDataset(tree, rate="sweeps").sequence("scene-0001")
+    for place, index in enumerate(range(0, 13, 6)):
+        ours, theirs = at_12_hz[index], key_frames[place]
+        assert ours.frame.frame_id == theirs.frame.frame_id
+        assert at_12_hz.split_items[index] == key_frames.split_items[place]
+        np.testing.assert_array_equal(ours.frame.stamps_ns, theirs.frame.stamps_ns)
+        np.testing.assert_array_equal(ours.frame.T_world_ego, theirs.frame.T_world_ego)
+        assert ours.lidar.stamp_ns == theirs.lidar.stamp_ns == at_12_hz.boxes(index)[0].stamp_ns
+
+
+def test_a_list_at_12_hz(copy, tmp_path):
+    token = NuScenesDataset(copy).sequence("scene-0001").split_items[1]
+    (tmp_path / "one.txt").write_text(token)
+    listed = open_dataset("nuscenes", copy, split=tmp_path / "one.txt", rate="sweeps").sequence("scene-0001")
+    assert listed.split_items == (token,)
+
+    def drop(rows):
+        rows[:] = [
+            r for r in rows if not (r["is_key_frame"] and r["sample_token"] == token and "FRONT/" in r["filename"])
+        ]
+
+    edit(copy, "sample_data", drop)
+    dataset = open_dataset("nuscenes", copy, split=tmp_path / "one.txt", rate="sweeps")
+    with pytest.raises(DataError, match="1 listed samples have no image of the reference camera"):
+        dataset.sequence("scene-0001")
+
+
+def test_an_empty_sweep_is_cut_short(copy):
+    sequence = NuScenesDataset(copy).sequence("scene-0001")
+    sorted(copy.glob("samples/LIDAR_TOP/*"))[0].write_bytes(b"")
+    with pytest.raises(DataError, match="has 0 bytes, not a multiple of 20"):
+        sequence[0]
 
 
 def test_what_is_too_far_in_time_is_missing(copy):

@@ -60,6 +60,15 @@ def test_refused_files(tmp_path, content, message):
         read_split(tmp_path / "list.txt")
 
 
+@pytest.mark.parametrize("name", ["~nosuchuser/list", "a" * 300])
+def test_what_cannot_be_looked_up(name):
+    with pytest.raises(DataError, match="cannot be looked up") as error:
+        read_split(name)
+    with pytest.raises(DataError, match=r"nuScenes root .* cannot be looked up"):
+        open_dataset("nuscenes", name)
+    assert len(str(error.value)) < 300
+
+
 @pytest.mark.parametrize("name", ["vall", "../splits/val", "", "/", "."])
 def test_neither_a_name_nor_a_file(name):
     with pytest.raises(DataError, match="neither a file nor one of mini_train, mini_val, test, train, val"):
@@ -80,12 +89,13 @@ def test_scenes(tree, tmp_path, kind):
 def test_samples(tree, tmp_path):
     whole = open_dataset("nuscenes", tree)
     tokens = [sample.frame.frame_id for scene in ("scene-0002", "scene-0001") for sample in whole.sequence(scene)]
-    (tmp_path / "four.txt").write_text("\n".join([tokens[2], tokens[0], tokens[4]]))
+    (tmp_path / "four.txt").write_text("\n".join([tokens[2], tokens[0], tokens[4], tokens[2]]))
     dataset = open_dataset("nuscenes", tree, split=tmp_path / "four.txt")
     assert dataset.scenes() == ("scene-0001", "scene-0002")
-    assert [sample.frame.frame_id for sample in dataset.sequence("scene-0002")] == [tokens[0], tokens[2]]
+    assert [sample.frame.frame_id for sample in dataset.sequence("scene-0002")] == [tokens[k] for k in (2, 0, 2)]
+    assert dataset.sequence("scene-0002").split_items == (tokens[2], tokens[0], tokens[2])
     assert [sample.frame.frame_id for sample in dataset.sequence("scene-0001")] == [tokens[4]]
-    assert len(dataset.sequence("scene-0002").sweeps(0, 0, 9)) == 3  # of the whole scene
+    assert len(dataset.sequence("scene-0002").sweeps(1, 0, 9)) == 3  # of the whole scene
 
 
 def test_what_the_tables_lack_is_refused_or_told(tree, tmp_path):
@@ -118,7 +128,7 @@ def test_ddad_by_its_own_name_or_by_timestamps(dgp, tmp_path):
     with pytest.raises(DataError, match="has no image of time '1234567890123456'"):
         open_dataset("ddad", dgp, split=tmp_path / "list.txt").sequence("scene-0002")[0]
     (tmp_path / "list.txt").write_text("scene-0009 1234567890123456\n")
-    with pytest.raises(DataError, match=r"lacks 1 of its scenes \(scene-0009"):
+    with pytest.raises(DataError, match=r"lacks 1 of its scenes \('scene-0009'"):
         open_dataset("ddad", dgp, split=tmp_path / "list.txt")
     with pytest.raises(DataError, match="DDAD needs lines of 'SCENE TIMESTAMP'"):
         open_dataset("ddad", dgp, split="mini_val")

@@ -27,6 +27,9 @@ class NightDrive(BoxDrive):
     def sweeps(self, index: int, before: int, after: int) -> tuple[PointCloud, ...]:
         return ()
 
+    def boxes_between(self, first_ns: int, last_ns: int) -> tuple[Box, ...]:
+        return ()
+
     def boxes(self, index: int) -> tuple[Box, ...]:
         return ()
 
