@@ -43,8 +43,14 @@ def write_arrays(path: Path, header: Mapping[str, Any], arrays: Mapping[str, NDA
             file.write(content)
 
 
-def read_arrays(path: Path, dtypes: Mapping[str, np.dtype[Any]]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def read_arrays(
+    path: Path, dtypes: Mapping[str, np.dtype[Any]], *, checked: bool = False
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Return the header and the arrays, mapped and read-only; every byte was compared with its checksum.
+
+    Args:
+        checked: the caller knows that the arrays were compared before and that the file did not change since; only the
+            header is then, and the file is not read through.
 
     Raises:
         DataError: no such file, or not exactly what `write_arrays` wrote with arrays of these names and types.
@@ -54,7 +60,8 @@ def read_arrays(path: Path, dtypes: Mapping[str, np.dtype[Any]]) -> tuple[dict[s
             content = json.loads(_checked_header(file))
             if list(content["arrays"]) != list(dtypes):
                 raise ValueError(f"it holds {', '.join(content['arrays'])}")
-            offsets = {name: _check(file, content["arrays"][name], dtype) for name, dtype in dtypes.items()}
+            pass_over = _skip if checked else _check
+            offsets = {name: pass_over(file, content["arrays"][name], dtype) for name, dtype in dtypes.items()}
             if file.read(1):
                 raise ValueError("it is longer than its header says")
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -90,6 +97,13 @@ def _check(file: BinaryIO, entry: Mapping[str, Any], dtype: np.dtype[Any]) -> in
         crc, left = zlib.crc32(block, crc), left - len(block)
     if crc != entry["crc32"]:
         raise ValueError("a checksum differs")
+    return offset
+
+
+def _skip(file: BinaryIO, entry: Mapping[str, Any], dtype: np.dtype[Any]) -> int:
+    """Return where the next array begins, without reading it; one that is cut short cannot be mapped."""
+    offset = file.tell() + -file.tell() % _ALIGNMENT
+    file.seek(offset + entry["count"] * dtype.itemsize)
     return offset
 
 

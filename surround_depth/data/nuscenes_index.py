@@ -58,7 +58,7 @@ ARRAYS: dict[str, np.dtype[Any]] = {
 
 # What a broken row spoils: samples at 2 Hz, only the records between them, or only annotations.
 FaultScope = Literal["key_frames", "sweeps", "boxes"]
-_KEPT_FAULTS = 1000
+KEPT_FAULTS = 1000
 
 
 @dataclass
@@ -71,7 +71,7 @@ class Faults:
     def add(self, scope: FaultScope, text: str) -> None:
         """Count one row."""
         self.counts[scope] += 1
-        if len(self.texts[scope]) < _KEPT_FAULTS:
+        if len(self.texts[scope]) < KEPT_FAULTS:
             self.texts[scope].append(text)
 
     def of(self, *scopes: FaultScope) -> tuple[str, ...]:
@@ -148,24 +148,30 @@ class NuScenesIndex:
         write_arrays(path, header, {name: getattr(self, name) for name in ARRAYS})
 
     @classmethod
-    def load(cls, path: Path) -> NuScenesIndex:
+    def load(cls, path: Path, *, checked: bool = False) -> NuScenesIndex:
         """Return the index of a file that `save` wrote, mapped.
+
+        Args:
+            checked: the arrays were compared with their checksums before, and the file is the same since.
 
         Raises:
             DataError: no such file, damaged, or of another format.
         """
-        header, arrays = read_arrays(path, ARRAYS)
-        if header.get("format") != FORMAT:
-            raise DataError(f"{path} is of format {header.get('format')}, not {FORMAT}; it is made again")
-        return cls(
-            scenes=tuple(Scene(*row) for row in header["scenes"]),
-            channels=tuple(Channel(*row) for row in header["channels"]),
-            categories=tuple(header["categories"]),
-            book=TokenBook(header["odd_tokens"]),
-            faults=Faults(Counter(header["fault_counts"]), header["fault_texts"]),
-            source=path,
-            **arrays,
-        )
+        header, arrays = read_arrays(path, ARRAYS, checked=checked)
+        try:
+            if header["format"] != FORMAT:
+                raise ValueError(f"it is of format {header['format']}, not {FORMAT}")
+            return cls(
+                scenes=tuple(Scene(*row) for row in header["scenes"]),
+                channels=tuple(Channel(*row) for row in header["channels"]),
+                categories=tuple(header["categories"]),
+                book=TokenBook(header["odd_tokens"]),
+                faults=Faults(Counter(header["fault_counts"]), header["fault_texts"]),
+                source=path,
+                **arrays,
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DataError(f"{path} is no index of this version ({error}); remove it: it is made again") from error
 
 
 @dataclass(frozen=True, eq=False)

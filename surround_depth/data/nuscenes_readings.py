@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from surround_depth.data.json_rows import JsonRow
 from surround_depth.data.nuscenes_index import READING, Channel, FaultScope
-from surround_depth.data.nuscenes_tables import TableReader, Target, repeated_message
+from surround_depth.data.nuscenes_tables import TableReader, Target, remember, repeated_message
 from surround_depth.data.row_columns import (
     Column,
     flag_field,
@@ -132,7 +132,9 @@ def _read_poses(reader: TableReader, used: Keys) -> _Poses:
     fields = (token_field("token", reader.book), vector_field("translation", 3), quaternion_field("rotation"))
 
     def refuse(values: JsonRow, message: str) -> None:
-        poses.refused.update(dict.fromkeys(reader.token_key(values), message))
+        key = reader.token_key(values)
+        if key and lookup.find(np.array(key, KEY))[0] >= 0:  # of a pose that nobody uses nothing is kept
+            remember(poses.refused, key, message)
 
     for columns in reader.batches("ego_pose", fields, refuse):
         place = lookup.find(columns["token"])

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surround_depth.data.json_rows import JsonRow, iter_row_batches
-from surround_depth.data.nuscenes_index import Faults, FaultScope
+from surround_depth.data.nuscenes_index import KEPT_FAULTS, Faults, FaultScope
 from surround_depth.data.paths import files_matching, path_inside
 from surround_depth.data.row_columns import Column, Field, columns_of, row_of
 from surround_depth.data.tokens import KeyLookup, TokenBook
@@ -89,7 +89,7 @@ class TableReader:
 
         def refuse(values: JsonRow, message: str) -> None:
             self.faults.add(scope, message)
-            refused.update(dict.fromkeys(self.token_key(values), message))
+            remember(refused, self.token_key(values), message)
 
         parts = list(self.batches(table, fields, refuse))
         columns = {f.name: np.concatenate([f.pack([]), *(part[f.name] for part in parts)]) for f in fields}
@@ -126,6 +126,12 @@ class TableReader:
     def label(self, table: str, key: bytes) -> str:
         """Return what errors call a row."""
         return row_of(table, {"token": self.book.text(key)}).label
+
+
+def remember(refused: dict[bytes, str], key: list[bytes], message: str) -> None:
+    """Note why the row of a key (a list of one, or empty) was refused; of the first thousand, as in `Faults`."""
+    if len(refused) < KEPT_FAULTS:
+        refused.update(dict.fromkeys(key, message))
 
 
 def repeated_message(table: str, token: str) -> str:

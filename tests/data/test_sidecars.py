@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import zlib
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -136,3 +138,21 @@ def test_refusals(roots):
         open_dataset("kitti", roots)
     with pytest.raises(DataError, match="open a tree without truth as nuscenes"):
         open_dataset("synthetic", roots / "nuscenes")
+
+
+def test_files_that_the_system_refuses(tmp_path, make_drive, monkeypatch):
+    """No permission, too many open files: named like what is missing."""
+    write_nuscenes(tmp_path / "tree", [make_drive("scene-0001", n_samples=1)])
+    sequence = open_dataset("nuscenes", tmp_path / "tree").sequence("scene-0001")
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    with pytest.raises(DataError, match=r"sweep .* cannot be read \(Too many open files\)"):
+        sequence.sweeps(0, 0, 0)
+    with pytest.raises(DataError, match=r"own-body mask .*a\.png cannot be read \(Too many open files\)"):
+        read_own_body(tmp_path / "a.png", 2, 2)
+    monkeypatch.setattr(Path, "glob", refused)
+    with pytest.raises(DataError, match=r"tree cannot be listed \(Too many open files\)"):
+        open_dataset("nuscenes", tmp_path / "tree")
