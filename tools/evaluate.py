@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from surround_depth.imaging import InputSpec
     from surround_depth.inference.backend import Backend
 
+LONG_RUN = 100  # batches
 PROTOCOL_NAMES = "strict, sd, sd:noflip, vf, cv, vi, r3, r3:bug, so, network"
 
 
@@ -119,8 +120,7 @@ def baselines(arguments: argparse.Namespace, dataset: DriveDataset, spec: InputS
     """Return name -> predictors that know the drives of --mean-of but never look at an image."""
     if not arguments.mean_of:
         return {}
-    if spec is None:
-        raise ConfigError("--mean-of needs the size of an engine or checkpoint; leave it out with --predictions")
+    assert spec is not None  # --predictions was refused
     from surround_depth.evaluation.baseline import per_pixel_mean_m, per_pixel_median_m
     from surround_depth.evaluation.predictors import constant_predictor
     from surround_depth.evaluation.run import samples_of, true_depths
@@ -143,9 +143,11 @@ def saving(predictor: Predictor, folder: Path, facts: dict[str, str]) -> Predict
 
 
 def show_progress(done: int, total: int) -> None:
-    """Tell a terminal how far this process is; a log gets nothing."""
+    """Tell how far this process is: a terminal at every batch, the log of a long run at every tenth of them."""
     if sys.stderr.isatty():
         sys.stderr.write(f"\rbatch {done} of {total}" + ("\n" if done == total else ""))
+    elif total >= LONG_RUN and done * 10 // total > (done - 1) * 10 // total:
+        sys.stderr.write(f"batch {done} of {total}\n")
 
 
 def describe(
@@ -168,15 +170,30 @@ def describe(
         predictor=facts,
         run=describe_run(),
     )
+    require_room(arguments, facts)
     if arguments.compare is not None:
         require_same_task(read_scores(arguments.compare), origin)
     return origin
+
+
+def require_room(arguments: argparse.Namespace, facts: dict[str, str]) -> None:
+    """Refuse to write over the result that is compared with, or over that of another method."""
+    from surround_depth.evaluation.score_compare import method_of
+
+    if arguments.compare is not None and arguments.compare.resolve() == arguments.out.resolve():
+        raise ConfigError(f"--out and --compare are both {arguments.out}; give this run a folder of its own")
+    held = method_of(arguments.out)
+    if held not in ("", facts["name"]):
+        raise ConfigError(
+            f"{arguments.out} holds the result of {held!r}; give {facts['name']!r} another --out, or remove it"
+        )
 
 
 def evaluate(arguments: argparse.Namespace, stack: ExitStack) -> None:
     """Score, and leave the results; in a process that only lends a hand, leave its share."""
     from surround_depth.data.build import open_dataset
     from surround_depth.evaluation.conditions import conditions_of
+    from surround_depth.evaluation.grids import describe_grid
     from surround_depth.evaluation.prediction_folder import PredictionFolder
     from surround_depth.evaluation.protocol_run import batches, listed_samples
     from surround_depth.evaluation.sample_list import in_list_order
@@ -184,12 +201,21 @@ def evaluate(arguments: argparse.Namespace, stack: ExitStack) -> None:
     from surround_depth.evaluation.score_run import ScoreRun
     from surround_depth.evaluation.shards import Worker
 
+    if arguments.mean_of and arguments.predictions is not None:
+        raise ConfigError("--mean-of needs the size of an engine or checkpoint; leave it out with --predictions")
     worker = Worker.from_environment()
     predictor, facts, spec = open_method(arguments, worker, stack)
     data_options = {key: getattr(arguments, key) for key in ("version", "split", "masks", "on_damage")}
     dataset = open_dataset(arguments.dataset, arguments.root, **data_options)
     sequences = [dataset.sequence(scene) for scene in arguments.scenes or dataset.scenes()]
     samples = in_list_order(listed_samples(sequences, arguments.stride), getattr(dataset, "split", None))
+    # a folder keeps count of what it was asked: the look at its grid is not part of the run
+    probe = (
+        PredictionFolder(predictor.root, predictor.when_missing)
+        if isinstance(predictor, PredictionFolder)
+        else predictor
+    )
+    facts["grid"] = describe_grid(probe, samples)
     origin = describe(arguments, dataset, samples, facts)
     groups = batches(samples, origin.protocol)
     if not groups:

@@ -15,9 +15,8 @@ from surround_depth.data.ground_truth import CameraTruth, GroundTruth
 from surround_depth.data.sample import DenseTruth
 from surround_depth.evaluation.moment import Moment
 from surround_depth.geometry import Array, transform, unit_rays
-from surround_depth.metrics.bands import band_errors
+from surround_depth.metrics.bands import answered_errors, band_errors
 from surround_depth.metrics.cloud import SensorView, cloud_measure
-from surround_depth.metrics.depth import depth_errors
 from surround_depth.metrics.edges import edge_measure
 from surround_depth.metrics.measure import Measure
 from surround_depth.metrics.records import RIG, Record
@@ -72,8 +71,9 @@ def _overlaps(moment: Moment, truth: GroundTruth) -> Iterator[Record]:
     limits = truth.rule.scored_range
     answers_m = moment.read(moment.prediction.depth_m, overlaps)
     for camera, seen, answer_m in _per_camera(moment, overlaps, answers_m):
-        errors = depth_errors(scored(answer_m, limits), seen.depth_m, within(seen.depth_m, limits))
-        yield moment.record(camera, "overlap", Measure.of_errors(errors))
+        counted = within(seen.depth_m, limits)
+        measure = answered_errors(scored(answer_m, limits)[counted], seen.depth_m[counted])
+        yield moment.record(camera, "overlap", measure)
 
 
 def _per_camera(

@@ -6,9 +6,9 @@
     ROOT/<frame_id>/<CAMERA>.png         uint16 [h, w], metres times 256 as KITTI writes them, 0 = no answer
 
 A frame is its sample token (nuScenes, synthetic) or scene/sample (DDAD: a folder in a folder). A grid covers the whole
-recorded image, at any size and aspect; `window_px` = (resized height, resized width, top, left) says otherwise for
-methods that crop. NaN is no answer. Every other number is an answer, also zero, below zero and infinity: the protocol
-clamps it.
+recorded image, at any size and about its aspect; `window_px` = (resized height, resized width, top, left) says
+otherwise for methods that crop. NaN is no answer. Every other number is an answer, also zero, below zero and infinity:
+the protocol clamps it.
 """
 
 from __future__ import annotations
@@ -40,13 +40,17 @@ SUFFIXES = (".npz", ".npy", ".png")
 # Beyond every scored range: an infinite depth is clamped as any far one is, and stays a number on the way there.
 _INFINITELY_FAR_M = 1e6
 
+_WIDEST_STRETCH = 1.3
+"""Networks squeeze whole pictures by up to an eighth; more is a crop, or rows for columns."""
+
 Grid = NDArray[np.float32]
 
 
 class PredictionNote(StrictModel):
     """`prediction.json`: what the method is called and what its numbers mean."""
 
-    method: str = "unnamed method"
+    method: str = ""
+    """Empty: the name of the folder."""
     kind: Literal["depth", "disparity"] = "depth"
     """depth: metres along the optical axis. disparity: 1 / depth, in 1/m."""
     png_scale: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = KITTI_PNG_SCALE
@@ -95,7 +99,8 @@ def read_answer(path: Path, camera: Camera, note: PredictionNote) -> Answer:
         case _:
             values = _read_png(path, note.png_scale)
     if confidence is not None and (confidence.shape != values.shape or not _is_probability(confidence)):
-        raise DataError(f"{path}: confidence must be {values.shape}, 0 to 1; got {confidence.shape}")
+        found = f"{confidence.shape}, {float(confidence.min()):g} to {float(confidence.max()):g}"
+        raise DataError(f"{path}: confidence must be {values.shape}, 0 to 1; got {found}")
     return Answer(_metres(values, note.kind), _window(path, camera, values.shape, window_px), confidence)
 
 
@@ -179,6 +184,12 @@ def _is_probability(confidence: Grid) -> bool:
 def _window(path: Path, camera: Camera, shape: tuple[int, ...], window_px: NDArray[np.generic] | None) -> ImageWindow:
     height, width = shape
     if window_px is None:
+        stretch = (width / height) / (camera.width_px / camera.height_px)
+        if not 1.0 / _WIDEST_STRETCH < stretch < _WIDEST_STRETCH:
+            raise DataError(
+                f"{path} is {height}x{width}, {camera.name} records {camera.height_px}x{camera.width_px} (height x "
+                "width): transposed, or of a crop? A grid covers the whole image unless window_px says otherwise"
+            )
         return ImageWindow.whole(camera.height_px, camera.width_px, height, width)
     if window_px.shape != (4,) or not np.issubdtype(window_px.dtype, np.integer):
         raise DataError(f"{path}: window_px must be 4 integers, got {window_px.dtype} {window_px.shape}")

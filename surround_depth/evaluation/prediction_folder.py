@@ -54,7 +54,8 @@ class PredictionFolder:
 
     def __post_init__(self) -> None:
         self.root = require_root(self.root, "prediction")
-        self.note = read_note(self.root)
+        note = read_note(self.root)
+        self.note = note if note.method else note.model_copy(update={"method": self.root.name})
 
     def __call__(self, frame: SurroundFrame) -> Prediction:
         """Return what the folder answers for `frame`."""
@@ -79,10 +80,20 @@ class PredictionFolder:
         if not found and self.when_missing == "no_answer":
             self.missing.append(stem)
             return no_answer(camera)
-        # without any file this names the npz, and so refuses frame ids that lead out of the folder
-        path = path_inside(self.root, stem + (found[0] if found else SUFFIXES[0]), f"prediction of {stem}")
+        if not found:
+            raise DataError(self._absence(stem))
+        path = path_inside(self.root, stem + found[0], f"prediction of {stem}")
         digest.update(path.read_bytes())
         return read_answer(path, camera, self.note)
+
+    def _absence(self, stem: str) -> str:
+        """Say what is missing, and what is there instead: most often the ids are of another kind."""
+        names = sorted(path.name for path in self.root.iterdir() if path.is_dir())
+        there = f"it has {len(names)} folders such as {names[0]!r}" if names else "it has no folder at all"
+        return (
+            f"{self.root}: no {stem} as .npz, .npy or .png; {there}. Name folders by frame id (docs/evaluate.md), or "
+            "go on without with --missing no_answer"
+        )
 
     def notes(self) -> Mapping[str, tuple[str, ...]]:
         """Return what was missing and what was read so far, a line each."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -31,6 +31,9 @@ from surround_depth.metrics.protocols import Protocol
 from surround_depth.metrics.records import Record
 
 Batch = tuple[ListedSample, ...]
+
+BETWEEN_DRIVES = " + "
+"""Stands between the names in `Record.sequence` where a pooled batch reaches over several drives: it is of none."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +113,9 @@ class Evaluator:
             moments.append(moment)
             self._last = moment
         if moments:
-            records = [*self._errors(moments), *records]
-            records += [] if self._only_depth else measure_batch(moments, self.truth)
+            pooled = [*self._errors(moments), *([] if self._only_depth else measure_batch(moments, self.truth))]
+            drives = BETWEEN_DRIVES.join(dict.fromkeys(m.listed.sequence.name for m in moments))
+            records = [*(replace(record, sequence=drives) for record in pooled), *records]
         return BatchResult(records, digest.hexdigest(), tuple(damage))
 
     def moment(self, listed: ListedSample) -> Moment:
@@ -132,7 +136,12 @@ class Evaluator:
             return
         place = listed.sequence.name, listed.position - 1
         if last is None or (last.listed.sequence.name, last.listed.position) != place:
-            last = self.moment(ListedSample(listed.index, listed.sequence, listed.position - 1))
+            try:
+                last = self.moment(ListedSample(listed.index, listed.sequence, listed.position - 1))
+            except DataError:
+                if not self._skips_damage:
+                    raise
+                return  # told where that sample itself is scored
         yield from measure_pair(last, moment, self.truth)
 
     def _errors(self, moments: Sequence[Moment]) -> list[Record]:

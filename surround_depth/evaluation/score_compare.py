@@ -13,11 +13,12 @@ from surround_depth.data.rows import Row
 from surround_depth.errors import DataError
 from surround_depth.evaluation.score_report import RECORDS_NAME, SCHEMA_VERSION, SCORES_NAME, ScoreOrigin
 from surround_depth.evaluation.tables import CaptionedTable, Table
-from surround_depth.metrics.bootstrap import MIN_FOR_DIFFERENCE, Interval, paired_difference
+from surround_depth.metrics.bootstrap import MIN_FOR_DIFFERENCE, MIN_SEQUENCES, Interval, paired_difference
 from surround_depth.metrics.records import Record
 
 COMPARED = (("metric", "abs_rel"), ("metric", "rmse"), ("metric", "a1"), ("median", "abs_rel"), ("median", "a1"))
 _HIGHER_IS_BETTER = ("a1", "a2", "a3")
+_ANSWERS_EVERYWHERE = 0.999  # who leaves out what is hard has the smaller error
 _ROUNDING = 5e-5  # nobody prints more digits, and float32 answers scaled twice differ there
 _MUST_AGREE = (
     ("protocol", "score both by one protocol"),
@@ -39,6 +40,12 @@ class SavedScores:
         """Name of the method."""
         return str(self.scores["predictor"]["name"])
 
+    @property
+    def answered(self) -> float:
+        """Share of the scored truth that was answered; 0 where the result does not say."""
+        counts = self.scores.get("counts", {})
+        return float(counts.get("coverage") or 0.0)
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -48,10 +55,15 @@ class Comparison:
     metric: str
     difference: Interval
     """The second minus the first, over the drives that both were scored on."""
+    answered: tuple[float, float] = (1.0, 1.0)
+    """Share of the truth that the first and the second answered."""
 
     @property
     def verdict(self) -> str:
         """What may be said."""
+        if min(self.answered) < _ANSWERS_EVERYWHERE:
+            shares = " and ".join(f"{share:.1%}" for share in self.answered)
+            return f"no verdict: they answer {shares} of the truth"
         if abs(self.difference.estimate) < _ROUNDING:
             return "equal to four digits"
         if self.difference.n_sequences < MIN_FOR_DIFFERENCE:
@@ -82,14 +94,31 @@ def read_scores(folder: Path) -> SavedScores:
     return SavedScores(folder, scores, records)
 
 
+def method_of(folder: Path) -> str:
+    """Return the name of the method whose result a folder holds; empty where it holds none that can be read."""
+    try:
+        return Row(SCORES_NAME, read_json(folder / SCORES_NAME)).child("predictor").text("name")
+    except (DataError, TypeError):
+        return ""
+
+
 def require_same_task(saved: SavedScores, origin: ScoreOrigin) -> None:
     """Refuse a saved result that a run about to start could not be compared with, before it takes its hours.
 
     Raises:
-        DataError: protocol or samples differ.
+        DataError: protocol or samples differ, or the grids where the protocol scores on them.
     """
     started = json.loads(json.dumps({"protocol": origin.protocol.as_dict(), "samples": dict(origin.samples)}))
     _require_alike(saved, "this run", started)
+    if int(origin.samples["n_sequences"]) < MIN_SEQUENCES:
+        n = origin.samples["n_sequences"]
+        raise DataError(f"a comparison pairs drives, and {n} say nothing; score at least {MIN_SEQUENCES}")
+    own, other = saved.scores["predictor"].get("grid"), origin.predictor.get("grid")
+    if origin.protocol.truth in ("downsampled", "network") and own != other:
+        raise DataError(
+            f"protocol {origin.protocol.name} scores on the answers' own grid: {saved.folder} has {own}, this run "
+            f"{other}; compare by sd:noflip or strict, or save answers on that grid (window_px)"
+        )
 
 
 def compare(first: SavedScores, second: SavedScores) -> tuple[Comparison, ...]:
@@ -99,9 +128,10 @@ def compare(first: SavedScores, second: SavedScores) -> tuple[Comparison, ...]:
         DataError: protocol, samples or truth differ, or the two share fewer than three drives.
     """
     _require_alike(first, str(second.folder), second.scores)
+    answered = first.answered, second.answered
     present = [{(r.group, name) for r in saved.records for name in r.values} for saved in (first, second)]
     return tuple(
-        Comparison(group, metric, paired_difference(second.records, first.records, group, metric))
+        Comparison(group, metric, paired_difference(second.records, first.records, group, metric), answered)
         for group, metric in COMPARED
         if (group, metric) in present[0] & present[1]
     )
@@ -129,7 +159,10 @@ def comparison_section(first: SavedScores, second: SavedScores, found: Sequence[
         for c in found
     )
     n, level = found[0].difference.n_sequences, found[0].difference.level
-    caption = f"{second.name} minus {first.name}, paired over {n} drives; verdicts are about {second.name}:"
+    names = [saved.name for saved in (first, second)]
+    if names[0] == names[1]:
+        names = [f"{saved.name} in {saved.folder.name}" for saved in (first, second)]
+    caption = f"{names[1]} minus {names[0]}, paired over {n} drives; verdicts are about {names[1]}:"
     return CaptionedTable(caption, Table(("number", "difference", f"{level:.0%} interval", "verdict"), rows))
 
 

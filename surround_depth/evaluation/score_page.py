@@ -23,6 +23,8 @@ from surround_depth.metrics.records import Record
 
 _MOST_DRIVES = 24
 _JPEG_QUALITY = 84
+_KEPT_SHARE = 0.98  # of the cumulative curve: a few images far off would squeeze it
+_CUT_TEXT = "; the worst 2 % lie beyond the chart."
 
 
 def score_page(
@@ -84,9 +86,10 @@ def charts(report: ScoreReport) -> Iterator[tuple[str, str]]:
     if bands:
         yield "AbsRel by true distance, metric.", bar_chart(bands, "AbsRel")
     scales: list[str] = [scale for scale in ("metric", "median", "shared") if scale in groups]
+    cut = any(math.ceil(_KEPT_SHARE * m.n_units) < m.n_units for name, m in groups.items() if name in scales)
     cumulative = {scale: share_below(records, scale) for scale in scales}
     yield (
-        "Share of all images whose AbsRel is at most the value below; the worst 2 % lie beyond the chart.",
+        "Share of all images whose AbsRel is at most the value below" + (_CUT_TEXT if cut else "."),
         line_chart(cumulative, "AbsRel of an image", "share of images"),
     )
     drives = drive_errors(records)
@@ -109,7 +112,8 @@ def _confidence_charts(report: ScoreReport) -> Iterator[tuple[str, str]]:
             for order, words in orders.items()
         }
         yield (
-            "AbsRel of what is left when a share of the pixels is taken away; no confidence can be below the second.",
+            "AbsRel of what is left when a share of the pixels is taken away. No confidence can do better than taking "
+            "the worst first.",
             line_chart(curves, "share taken away", "AbsRel of the rest"),
         )
     curve = reliability_curve(report.records)
@@ -137,7 +141,7 @@ def reliability_curve(records: Sequence[Record]) -> list[tuple[float, float]]:
 def share_below(records: Sequence[Record], group: str) -> list[tuple[float, float]]:
     """Return (AbsRel, share of the units with at most that) of every unit, ascending; the largest 2 % are cut off."""
     values = sorted(r.values["abs_rel"] for r in records if r.group == group and r.n_pixels > 0)
-    kept = values[: math.ceil(0.98 * len(values))]
+    kept = values[: math.ceil(_KEPT_SHARE * len(values))]
     return [(value, (i + 1) / len(values)) for i, value in enumerate(kept)]
 
 
@@ -160,7 +164,7 @@ def _tiles(report: ScoreReport) -> Iterator[tuple[str, str]]:
         mean = report.groups["metric"].mean
         yield "of the pixels within a factor of 1.25, metric", _number(mean, "a1", ".1%")
         yield "RMSE in metres, metric", _number(mean, "rmse", ".2f")
-        yield "of the truth answered", _number(mean, "coverage", ".1%")
+        yield "of the truth answered: the errors are over that part", _number(mean, "coverage", ".1%")
 
 
 def _number(values: Mapping[str, float], name: str, form: str) -> str:

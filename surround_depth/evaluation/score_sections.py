@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from surround_depth.errors import DataError
+from surround_depth.evaluation.protocol_run import BETWEEN_DRIVES
 from surround_depth.evaluation.score_report import ScoreReport
 from surround_depth.evaluation.score_tables import means_table, values_table
 from surround_depth.evaluation.tables import CaptionedTable
 from surround_depth.metrics.bootstrap import MIN_SEQUENCES, interval
 from surround_depth.metrics.protocol_means import GroupMeans
+from surround_depth.metrics.protocols import OWN_PROTOCOLS
 from surround_depth.metrics.records import RIG
 
 SCALES = {
@@ -24,22 +26,31 @@ SCALES = {
     "shared": "one factor for the whole rig",
 }
 BAND, RELIABILITY = "band ", "reliability "
+_FULL_LEVEL = 0.95
+_DOUBTFUL_FACTOR, _DOUBTFUL_HITS = 3.0, 0.02
 _CURVES = (BAND, RELIABILITY, "sparsification")
 _OVERLAP = {"overlap": "overlap", "consistency": "consistency", "consistency+": "consistency+"}
 
 _OTHERS = {
-    "edges": "Edges, against dense truth: distances between true and answered ones, AbsRel beside them and elsewhere.",
+    "edges": (
+        "Edges, against dense truth, in recorded pixels. accuracy: from an answered depth edge to the nearest true "
+        "one; completeness: from a true edge to the nearest answered one, at most 10; AbsRel within 3 pixels of true "
+        "edges, and elsewhere. Lower is better."
+    ),
     "confidence": (
-        "Confidence, pixels of the rig pooled per sample. AUSE: area above the best possible order, 0 is perfect; "
-        "AURG: area gained over no confidence; ECE: gap between confidence and hit rate."
+        "Confidence, pixels of the rig pooled per sample. AUSE: area above the best possible order (0 is perfect), in "
+        "the error's unit and divided by the error of all pixels; AURG: area gained over no confidence (higher is "
+        "better, 0 is none); ECE: gap between confidence and hit rate; Brier: mean squared gap (both lower is better)."
     ),
     "cloud": (
-        "Cloud, points of answer and truth within reach, one per voxel. accuracy: from an answered point to the "
-        "nearest true one; completeness: the other way round."
+        "Cloud, points of answer and truth within 60 m, one per 0.2 m voxel. accuracy: from an answered point to the "
+        "nearest true one; completeness: the other way round; lower is better. precision, recall, F-score: shares "
+        "below a distance; higher is better."
     ),
     "flicker": (
-        "Flicker: how much ln(answer / truth) of the same standing point changes from one sample to the next; 0.1 is "
-        "about 10 %."
+        "Flicker: how much ln(answer / truth) of the same standing point changes from the sample before; 0.1 is about "
+        "10 %, lower is better. bias: the change with its sign, a scale that drifts. A mean over pairs of samples: one "
+        "pair that fails shows."
     ),
 }
 
@@ -88,7 +99,9 @@ def provenance(report: ScoreReport) -> dict[str, str]:
     flat = {f"{part} {name}": value for part, values in parts.items() for name, value in values.items()}
     return {
         "protocol": f"{origin.protocol.name}: {origin.protocol.title}",
-        "its published numbers are over": origin.protocol.samples,
+        ("scored are" if origin.protocol.name in OWN_PROTOCOLS else "its published numbers are over"): (
+            origin.protocol.samples
+        ),
         "truth": f"{origin.truth_kind}, SHA-256 {report.truth_sha256}",
         **{name: _plain(value) for name, value in flat.items() if value != ""},
     }
@@ -136,8 +149,12 @@ def _interval_text(report: ScoreReport) -> str:
         return f" No interval: it takes at least {MIN_SEQUENCES} drives."
     return (
         f" Metric AbsRel {found.estimate:.3f}, {found.level:.0%} interval {found.low:.3f} to {found.high:.3f} "
-        f"over {found.n_sequences} drives."
+        f"over {found.n_sequences} drives{_level_text(found.level)}."
     )
+
+
+def _level_text(level: float) -> str:
+    return "" if level >= _FULL_LEVEL else " (so few drives cannot carry 95 %)"
 
 
 def _cameras(groups: Mapping[str, GroupMeans]) -> Iterator[CaptionedTable]:
@@ -160,8 +177,9 @@ def _between(groups: Mapping[str, GroupMeans]) -> Iterator[CaptionedTable]:
     rows = {name: groups[name].mean for name in _OVERLAP if name in groups}
     if rows:
         caption = (
-            "overlap: errors where two cameras see the same truth. consistency: how far a neighbour's answer is from a "
-            "camera's own, as published; consistency+: the same without hidden points and own body."
+            "overlap: errors where two cameras see the same truth. consistency: the neighbour's distance from the "
+            "vehicle held against the camera's own (which stands for the truth in the columns), as published; "
+            "consistency+: the same without hidden points and own body."
         )
         yield CaptionedTable(caption, means_table("what", rows))
 
@@ -208,9 +226,45 @@ def _remarks(report: ScoreReport) -> Iterator[str]:
             "skip": "are left out",
         }[report.origin.protocol.empty]
         yield f"{metric.n_empty} of {metric.n_units} images have no scored pixel; by this protocol they {policy}."
+    yield from _remarks_on_samples(report)
+    yield from _doubts(report)
     trained_on = report.origin.predictor.get("trained_on", "0")
     if not trained_on.startswith("0"):
         yield f"The checkpoint was trained on {trained_on}: these numbers say little about drives it has not seen."
     for lines, what in ((report.damage, "rows or samples left out, damaged"), (report.missing, "answers missing")):
         if lines:
             yield f"{len(lines)} {what}; the first: {lines[0]}"
+
+
+def _remarks_on_samples(report: ScoreReport) -> Iterator[str]:
+    protocol, listed = report.origin.protocol, int(report.origin.samples["n"])
+    in_batches = len(report.share.results) * protocol.batch
+    if in_batches < listed:
+        yield (
+            f"{listed - in_batches} of {listed} samples make no whole batch of {protocol.batch} and are not scored, as "
+            "this protocol has it."
+        )
+    across = {record.index for record in report.records if BETWEEN_DRIVES in record.sequence}
+    if across:
+        yield (
+            f"{len(across)} of {len(report.share.results)} batches reach over several drives: they count in every "
+            "mean, but in no drive and no condition."
+        )
+    if protocol.name not in OWN_PROTOCOLS and (
+        report.origin.dataset["kind"] == "synthetic" or report.origin.truth_kind == "dense"
+    ):
+        yield "No published number is over this data and truth: hold these numbers against each other only."
+
+
+def _doubts(report: ScoreReport) -> Iterator[str]:
+    """Say what most often means that a folder's numbers are not metres along the optical axis."""
+    metric, factors = report.groups.get("metric"), report.groups.get("shared")
+    if metric is None or factors is None or not metric.n_pixels:
+        return
+    factor, hits = factors.mean.get("ratio", math.nan), metric.mean.get("a1", math.nan)
+    if not 1.0 / _DOUBTFUL_FACTOR < factor < _DOUBTFUL_FACTOR or hits < _DOUBTFUL_HITS:
+        yield (
+            f"The answers are off by a factor of about {factor:.3g}, and {hits:.1%} lie within 25 %: are they metres "
+            "along the optical axis? Disparity, millimetres, scaled PNGs and relative depth look like this "
+            "(docs/evaluate.md)."
+        )

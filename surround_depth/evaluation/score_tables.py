@@ -20,7 +20,15 @@ METRIC_TITLES = {
 }
 
 _OTHER_TITLES = {"coverage": "answered", "ratio": "factor"}
-_WORDS = {"abs_rel": "AbsRel", "rmse": "RMSE", "ause": "AUSE", "aurg": "AURG", "ece": "ECE", "f_score": "F-score"}
+_WORDS = {
+    "abs_rel": "AbsRel",
+    "rmse": "RMSE",
+    "ause": "AUSE",
+    "aurg": "AURG",
+    "ece": "ECE",
+    "brier": "Brier",
+    "f_score": "F-score",
+}
 _NOT_SHOWN = ("silog",)  # no published table has it; scores.json does
 
 

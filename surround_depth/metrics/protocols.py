@@ -222,6 +222,9 @@ PROTOCOLS: Mapping[str, Protocol] = {
     )
 }
 
+OWN_PROTOCOLS = (STRICT.name, NETWORK.name)
+"""Ours: no published table is scored by them."""
+
 
 def protocol(name: str) -> Protocol:
     """Return the protocol of that name.

@@ -107,7 +107,7 @@ def test_a_failing_process_is_named(checkout: Path, tree: Path, scored: tuple[Pa
     workers = [start(checkout, folder, *options, RANK=str(rank), WORLD_SIZE="2") for rank in (0, 1)]
     errors = [worker.communicate(timeout=120)[1] for worker in workers]
     assert [worker.returncode for worker in workers] == [2, 2]
-    assert "F.npz does not exist" in errors[1]
+    assert "/F as .npz, .npy or .png" in errors[1]
     assert errors[0].startswith("error: rank 1 of 2 failed")
     assert [text.count("\n") for text in errors] == [1, 1], errors
     result = evaluate(checkout, folder, *common, "--missing", "no_answer", "--out", "gaps")
@@ -149,7 +149,7 @@ def test_damage_is_skipped_only_when_asked(
         (("--stride", "0"), "--stride 0"),
         (("--masks", "."), "brings its own masks"),
         (("--split", "nosuch"), "split 'nosuch'"),
-        (("--compare", "one"), "says nothing; score at least 3"),
+        (("--compare", "one"), "say nothing; score at least 3"),
     ],
 )
 def test_mistakes_are_one_line(

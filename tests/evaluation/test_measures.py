@@ -10,6 +10,8 @@ import pytest
 from box_world import SPEC, BoxDrive, make_rig
 
 from surround_depth.data.network_truth import TruthKind
+from surround_depth.data.sample import Sample
+from surround_depth.errors import DataError
 from surround_depth.evaluation.moment import ListedSample
 from surround_depth.evaluation.prediction import Prediction
 from surround_depth.evaluation.protocol_run import Evaluator
@@ -160,3 +162,32 @@ def test_a_dead_camera_and_a_single_camera_leave_no_false_numbers() -> None:
     alone = BoxDrive(rig=make_rig(("F",)), n_samples=1)
     groups = {r.group for r in records(exact(drive=alone), drive=alone)}
     assert not groups & {"overlap", "consistency", "consistency+"}
+
+
+class OneDamaged(BoxDrive):
+    """The drive of `DRIVE`, its second sample cut off."""
+
+    def __getitem__(self, index: int) -> Sample:
+        if index == 1:
+            raise DataError("image 1 is cut short")
+        return super().__getitem__(index)
+
+
+def test_a_damaged_sample_costs_itself_and_the_flicker_after_it() -> None:
+    drive = OneDamaged(n_samples=3)
+    evaluator = Evaluator(exact(), protocol("strict"), "nuscenes", skips_damage=True)
+    results = [evaluator.score((ListedSample(i, drive, i),)) for i in range(3)]
+    assert [result.damage for result in results] == [(), ("box-drive sample 1: image 1 is cut short",), ()]
+    assert [bool(result.records) for result in results] == [True, False, True]
+    assert not [r for r in results[2].records if r.group == "flicker"]
+    with pytest.raises(DataError, match="cut short"):
+        Evaluator(exact(), protocol("strict"), "nuscenes").score((ListedSample(2, drive, 2),))
+
+
+def test_a_batch_over_two_drives_is_of_neither() -> None:
+    other = BoxDrive(n_samples=2, name="other")
+    batch = tuple(ListedSample(i, DRIVE if i < 2 else other, i % 2) for i in range(4))
+    found = Evaluator(exact(), protocol("vf"), "nuscenes").score(batch).records
+    pooled = {r.sequence for r in found if r.group in ("metric", "median", "consistency")}
+    assert pooled == {"box-drive + other"}
+    assert {r.sequence for r in found if r.group == "cloud"} == {"box-drive", "other"}

@@ -33,7 +33,7 @@ def folder(root: Path, **note: object) -> Path:
     """Return a folder with one good prediction per camera, in two formats."""
     (root / "box-drive" / "0").mkdir(parents=True)
     np.save(root / "box-drive/0/F.npy", DEPTH_M.astype(np.float64))
-    np.savez(root / "box-drive/0/B.npz", depth_m=DEPTH_M[:1].astype(np.float16))
+    np.savez(root / "box-drive/0/B.npz", depth_m=DEPTH_M[::-1].astype(np.float16))
     if note:
         (root / "prediction.json").write_text(json.dumps(note))
     return root
@@ -42,25 +42,36 @@ def folder(root: Path, **note: object) -> Path:
 def test_npy_and_npz_cover_the_whole_image(frame: SurroundFrame, tmp_path: Path) -> None:
     prediction = PredictionFolder(folder(tmp_path))(frame)
     np.testing.assert_array_equal(prediction.depth_m[0], DEPTH_M)
-    np.testing.assert_array_equal(prediction.depth_m[1], DEPTH_M[:1])
+    np.testing.assert_array_equal(prediction.depth_m[1], DEPTH_M[::-1])
     assert prediction.windows[0] == ImageWindow(H, W, 2, 3, 0, 0, 2, 3)
     assert prediction.confidence is None
 
 
 def test_png_is_kitti(frame: SurroundFrame, tmp_path: Path) -> None:
     (folder(tmp_path) / "box-drive/0/F.npy").unlink()
-    Image.fromarray(np.array([[0, 256, 384]], np.uint16)).save(tmp_path / "box-drive/0/F.png")
-    np.testing.assert_array_equal(PredictionFolder(tmp_path)(frame).depth_m[0], [[np.nan, 1.0, 1.5]])
+    Image.fromarray(np.array([[0, 256, 384]] * 2, np.uint16)).save(tmp_path / "box-drive/0/F.png")
+    np.testing.assert_array_equal(PredictionFolder(tmp_path)(frame).depth_m[0], [[np.nan, 1.0, 1.5]] * 2)
     (tmp_path / "prediction.json").write_text('{"png_scale": 128}')
-    np.testing.assert_array_equal(PredictionFolder(tmp_path)(frame).depth_m[0], [[np.nan, 2.0, 3.0]])
+    np.testing.assert_array_equal(PredictionFolder(tmp_path)(frame).depth_m[0], [[np.nan, 2.0, 3.0]] * 2)
 
 
 def test_disparity_is_inverted_and_infinity_is_far(frame: SurroundFrame, tmp_path: Path) -> None:
     root = folder(tmp_path, kind="disparity", method="some net")
-    np.save(root / "box-drive/0/F.npy", np.array([[0.5, 0.0, np.nan]]))
+    np.save(root / "box-drive/0/F.npy", np.array([[0.5, 0.0, np.nan]] * 2))
     source = PredictionFolder(root)
-    np.testing.assert_array_equal(source(frame).depth_m[0], [[2.0, 1e6, np.nan]])
+    np.testing.assert_array_equal(source(frame).depth_m[0], [[2.0, 1e6, np.nan]] * 2)
     assert source.note.method == "some net"
+
+
+def test_rows_for_columns_and_crops_without_a_window_are_refused(frame: SurroundFrame, tmp_path: Path) -> None:
+    """Cameras record 128 x 192; 3 x 2 is transposed, 2 x 5 a crop. Squeezed by an eighth is what networks see."""
+    root = folder(tmp_path)
+    for shape in ((3, 2), (2, 5)):
+        np.save(root / "box-drive/0/F.npy", np.ones(shape))
+        with pytest.raises(PredictionError, match=rf"F.npy is {shape[0]}x{shape[1]}, F records 128x192 .* window_px"):
+            PredictionFolder(root)(frame)
+    np.save(root / "box-drive/0/F.npy", np.ones((9, 12)))
+    PredictionFolder(root)(frame)
 
 
 @pytest.mark.parametrize("confidence", [None, 0.25])
@@ -92,7 +103,7 @@ def test_the_digest_is_of_the_files(frame: SurroundFrame, tmp_path: Path) -> Non
 
 def test_a_missing_file_is_named_or_counted(frame: SurroundFrame, tmp_path: Path) -> None:
     (folder(tmp_path) / "box-drive/0/F.npy").unlink()
-    with pytest.raises(PredictionError, match=r"box-drive/0/F\.npz does not exist"):
+    with pytest.raises(PredictionError, match=r"no box-drive/0/F as \.npz, \.npy or \.png; it has 1 folders"):
         PredictionFolder(tmp_path)(frame)
     source = PredictionFolder(tmp_path, when_missing="no_answer")
     prediction = source(frame)

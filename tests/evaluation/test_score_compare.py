@@ -10,6 +10,7 @@ from hand_scores import drives, report, saved
 
 from surround_depth.errors import DataError
 from surround_depth.evaluation.score_compare import compare, comparison_section, read_scores, require_same_task
+from surround_depth.evaluation.score_report import ScoreReport
 from surround_depth.metrics.records import Record
 
 
@@ -30,6 +31,35 @@ def test_a_difference_is_called_one_only_when_it_is(tmp_path: Path) -> None:
 
 def swing(record: Record) -> float:
     return 0.1 if int(record.sequence[1:]) % 2 else -0.09
+
+
+def test_who_answers_less_is_never_called_better(tmp_path: Path) -> None:
+    """Leaving out what is hard lowers the error: 0.05 better over six drives, and no verdict."""
+    quiet = [replace(r, values={**r.values, "coverage": 0.42}) for r in drives(-0.05, n=6)]
+    first = read_scores(saved(tmp_path / "a", report(drives(n=6))))
+    found = compare(first, read_scores(saved(tmp_path / "b", report(quiet, "quiet"))))
+    assert {c.verdict for c in found} == {"no verdict: they answer 100.0% and 42.0% of the truth"}
+
+
+def test_methods_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    first, second = (read_scores(saved(tmp_path / folder, report(drives()))) for folder in ("old", "new"))
+    caption = comparison_section(first, second, compare(first, second)).caption
+    assert caption.startswith("net in new minus net in old")
+
+
+def test_grids_that_differ_are_refused_before_the_scoring_where_the_protocol_scores_on_them(tmp_path: Path) -> None:
+    def on_grid(found: ScoreReport, grid: str) -> ScoreReport:
+        predictor = {**found.origin.predictor, "grid": grid}
+        return replace(found, origin=replace(found.origin, predictor=predictor))
+
+    for rule in ("vf", "sd"):
+        first = read_scores(saved(tmp_path / rule, on_grid(report(drives(), rule=rule), "192x352")))
+        started = on_grid(report(drives(), rule=rule), "192x352 of 198x352 from (6, 0)").origin
+        if rule == "sd":
+            require_same_task(first, started)
+            continue
+        with pytest.raises(DataError, match=r"vf has 192x352, this run 192x352 of 198x352 from \(6, 0\); compare by"):
+            require_same_task(first, started)
 
 
 def test_few_drives_decide_nothing(tmp_path: Path) -> None:

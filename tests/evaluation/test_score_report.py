@@ -36,7 +36,10 @@ def test_the_tables_in_the_fields_layout() -> None:
     assert titles[1:8] == ["AbsRel", "SqRel m", "RMSE m", "RMSElog", "δ<1.25", "δ<1.25²", "δ<1.25³"]
     assert sum(line.startswith(("| net, metric", "| net, median")) for line in lines) == 2
     assert any(line.startswith("| mean") and "0.375" in line for line in lines)
-    assert "Metric AbsRel 0.375, 88% interval 0.150 to 0.600 over 4 drives." in " ".join(lines)  # the best, the worst
+    assert (
+        "Metric AbsRel 0.375, 88% interval 0.150 to 0.600 over 4 drives (so few drives cannot carry 95 %)."
+        in " ".join(lines)
+    )  # the best, the worst
 
 
 def test_only_what_was_measured_appears() -> None:
@@ -67,3 +70,20 @@ def test_a_reader_is_told_of_scenes_that_were_trained_on() -> None:
     for told, n_remarks in (("2 of the 4 scored scenes, by name", 1), ("0 of the 4 scored scenes, by name", 0)):
         predictor = {**found.origin.predictor, "trained_on": told}
         assert len(remarks(replace(found, origin=replace(found.origin, predictor=predictor)))) == n_remarks
+
+
+def test_remarks_on_lists_data_and_doubtful_numbers() -> None:
+    """vf pools four: of eight samples two batches; the second reaches over drives d0 and d1."""
+    batched = [replace(record(i, "A", 0.2), sequence=name) for i, name in ((0, "d0"), (4, "d0 + d1"))]
+    batched += [replace(r, group="shared", values={**r.values, "ratio": 190.0}) for r in batched]
+    batched = [replace(r, values={**r.values, "a1": 0.0}) for r in batched]
+    found = report(batched, rule="vf")
+    origin = replace(
+        found.origin, samples={**found.origin.samples, "n": 10}, dataset={**found.origin.dataset, "kind": "synthetic"}
+    )
+    text = " ".join(remarks(replace(found, origin=origin)))
+    assert "2 of 10 samples make no whole batch of 4 and are not scored" in text
+    assert "1 of 2 batches reach over several drives" in text
+    assert "No published number is over this data" in text
+    assert "off by a factor of about 190, and 0.0% lie within 25 %" in text
+    assert remarks(report(drives())) == ()

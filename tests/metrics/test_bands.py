@@ -20,6 +20,9 @@ def test_truth_chooses_the_band_and_its_near_end_belongs_to_it():
     assert abs_rel[:2] == [pytest.approx(9.0), pytest.approx(0.05)]
     assert math.isnan(abs_rel[2])
     assert abs_rel[3:] == [pytest.approx(0.5), pytest.approx(0.5)]
+    # of the two true pixels below 10 m one was answered
+    assert [band.values["coverage"] for band in bands.values()][:2] == [0.5, 1.0]
+    assert math.isnan(bands["band 20-40 m"].values["coverage"])
 
 
 def test_masked_pixels_do_not_count():
