@@ -19,4 +19,4 @@ from surround_depth.imaging.plan import InputSpec as InputSpec
 from surround_depth.imaging.plan import parse_size as parse_size
 from surround_depth.imaging.plan import plan_image as plan_image
 from surround_depth.imaging.plan import plan_images as plan_images
-from surround_depth.imaging.plan import windowed_camera as windowed_camera
+from surround_depth.imaging.windowing import windowed_camera as windowed_camera

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surround_depth.rig import Rig
-from surround_depth.viz.colors import PANEL_RGB, DepthScale, hatch
-from surround_depth.viz.drawing import Picture, canvas, draw_label, draw_text, fit, paste
-from surround_depth.viz.mosaic import camera_rows, draw_legend
+from surround_depth.viz.camera_grid import draw_camera_grid
+from surround_depth.viz.colors import DepthScale
+from surround_depth.viz.drawing import Picture
+from surround_depth.viz.mosaic import draw_legend
 
-_GAP_PX = 4
-_HEADER_PX = 40
 _FOOTER_PX = 44
+_MIN_LEGEND_WIDTH_PX = 1150
 _DIM = 0.72  # the image under the points, so that dark and light points both stand out
 
 
@@ -39,19 +39,8 @@ def draw_overlay_mosaic(
     rig: Rig, pictures: Mapping[str, Picture], title: str, scale: DepthScale, cell_width_px: int = 800
 ) -> Picture:
     """Return the cameras' pictures in ring order, rear row turned; a camera without one is striped grey."""
-    rows = camera_rows(rig)
-    camera = rig.cameras[0]
-    cell_height_px = round(cell_width_px * camera.height_px / camera.width_px)
-    width_px = max(len(row) for row in rows) * (cell_width_px + _GAP_PX)
-    mosaic = canvas(_HEADER_PX + len(rows) * (cell_height_px + _GAP_PX) + _FOOTER_PX, max(width_px, 1150))
-    mosaic[:_HEADER_PX] = PANEL_RGB
-    draw_text(mosaic, title, 12, 27, 17)
-    for r, row in enumerate(rows):
-        for c, index in enumerate(row):
-            name = rig.names[index]
-            left_px, top_px = c * (cell_width_px + _GAP_PX), _HEADER_PX + r * (cell_height_px + _GAP_PX)
-            picture = pictures[name] if name in pictures else hatch(cell_height_px, cell_width_px)
-            paste(mosaic, fit(picture, cell_height_px, cell_width_px), left_px, top_px)
-            draw_label(mosaic, name if name in pictures else f"{name}: no image", left_px, top_px)
-    draw_legend(mosaic[-_FOOTER_PX:], scale)
-    return mosaic
+    grid = draw_camera_grid(
+        rig, pictures, title, cell_width_px, footer_px=_FOOTER_PX, min_width_px=_MIN_LEGEND_WIDTH_PX
+    )
+    draw_legend(grid[-_FOOTER_PX:], scale)
+    return grid
