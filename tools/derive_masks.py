@@ -19,8 +19,11 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", required=True, choices=("nuscenes", "ddad", "synthetic"))
     parser.add_argument("--root", required=True, type=Path, help="folder of the data set")
+    parser.add_argument("--version", help="folder of the tables (nuscenes, synthetic)")
     parser.add_argument("--scenes", nargs="+", metavar="SCENE", help="drives of one vehicle (default: all)")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the masks; replaced")
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="DIR", help="a new folder, or one of masks: replaced"
+    )
     return parser.parse_args()
 
 
@@ -30,13 +33,14 @@ def main() -> None:
     from surround_depth.data.build import open_dataset
     from surround_depth.data.mask_folder import DDAD_SUFFIX
     from surround_depth.data.own_body import derive_own_body
-    from surround_depth.data.own_body_masks import write_own_body_masks
+    from surround_depth.data.own_body_masks import require_replaceable, write_own_body_masks
     from surround_depth.imaging import decode_image
     from surround_depth.provenance import command_line, source_commit
     from surround_depth.viz.drawing import write_picture
     from surround_depth.viz.mask_overlay import draw_mask, draw_mask_mosaic
 
-    dataset = open_dataset(arguments.dataset, arguments.root)
+    require_replaceable(arguments.out)  # before the work of minutes
+    dataset = open_dataset(arguments.dataset, arguments.root, version=arguments.version)
     scenes = arguments.scenes or list(dataset.scenes())
     estimates = derive_own_body(dataset.sequence(scene) for scene in scenes)
     source = {

@@ -26,6 +26,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", required=True, choices=("nuscenes", "ddad", "synthetic"))
     parser.add_argument("--root", required=True, type=Path, help="folder of the data set")
+    parser.add_argument("--version", help="folder of the tables (nuscenes, synthetic)")
     parser.add_argument("--scene", help="default: the first")
     parser.add_argument("--sweeps", action="store_true", help="nuScenes: every picture (12 Hz), not key frames (2 Hz)")
     parser.add_argument("--masks", type=Path, metavar="DIR", help="own-body masks: no depth, no points on the vehicle")
@@ -63,7 +64,9 @@ def main() -> None:
     options = PlaybackOptions(arguments.rate, arguments.start_s, arguments.max_frames, arguments.loop)
     fusion = FusionOptions(arguments.max_range_m, arguments.min_confidence)
     rate = "sweeps" if arguments.sweeps else "keyframes"
-    dataset = open_dataset(arguments.dataset, arguments.root, rate=rate, masks=arguments.masks)
+    dataset = open_dataset(
+        arguments.dataset, arguments.root, version=arguments.version, rate=rate, masks=arguments.masks
+    )
     sequence = open_sequence(dataset, arguments.scene)
     engine = arguments.engine or default_engine()
     source = {"dataset": dataset.name, "licence": dataset.licence, "engine": portable_argument(str(engine))}

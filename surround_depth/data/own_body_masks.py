@@ -15,6 +15,8 @@ from surround_depth.data.own_body import OwnBodyEstimate
 from surround_depth.errors import DataError
 from surround_depth.files import atomic_directory, write_atomic
 
+FACTS_NAME = "masks.json"
+
 
 def write_own_body_masks(
     folder: Path, estimates: Mapping[str, OwnBodyEstimate], source: Mapping[str, Any], *, suffix: str = ""
@@ -28,8 +30,9 @@ def write_own_body_masks(
         suffix: between the camera's name and ".png".
 
     Raises:
-        DataError: the folder cannot be written.
+        DataError: the folder cannot be written, or holds something else.
     """
+    require_replaceable(folder)
     cameras = {}
     with atomic_directory(folder) as fresh:
         for name, estimate in estimates.items():
@@ -46,7 +49,17 @@ def write_own_body_masks(
                 "sha256": hashlib.sha256(png).hexdigest(),
             }
         tree = json.dumps({**source, "cameras": cameras}, indent=2)
-        write_atomic(fresh / "masks.json", f"{tree}\n".encode())
+        write_atomic(fresh / FACTS_NAME, f"{tree}\n".encode())
+
+
+def require_replaceable(folder: Path) -> None:
+    """Raise `DataError` where a folder holds anything and no masks.json: masks replace a folder as a whole."""
+    try:
+        is_foreign = folder.is_dir() and any(folder.iterdir()) and not (folder / FACTS_NAME).is_file()
+    except OSError as error:
+        raise DataError(f"{folder} cannot be listed ({error.strerror}); give another folder") from error
+    if is_foreign:
+        raise DataError(f"{folder} is not empty and has no {FACTS_NAME}, so it is no folder of masks; give another one")
 
 
 def shipped_masks(name: str) -> Path:

@@ -51,17 +51,28 @@ class RenderConfig(StrictModel):
     """Processes; each renders whole drives. The bytes do not depend on it."""
 
 
+class SweepConfig(StrictModel):
+    """LiDAR sweeps that are laid over a sample's own one: more labels, with the errors of motion and occlusion."""
+
+    before: int = Field(default=0, ge=0)
+    after: int = Field(default=0, ge=0)
+
+
 class DataConfig(StrictModel):
     """Which drives train and which validate."""
 
     kind: Literal["synthetic", "nuscenes", "ddad"] = "synthetic"
     root: str
+    version: str | None = None
+    """Folder of the tables, where a nuScenes or synthetic root has several."""
     train_scenes: tuple[str, ...] = ()
     """Empty: every scene that does not validate."""
     val_scenes: tuple[str, ...] = ()
     """Empty: the last scene."""
     masks: str | None = None
     """Folder of own-body masks, for data sets that bring none: nuScenes, DDAD."""
+    lidar_sweeps: SweepConfig = SweepConfig()
+    """Of training samples; see `data.lidar_accumulate`. Validation and baselines keep the sample's own sweep."""
     render: bool = False
     """Render the synthetic tree when `root` is missing."""
     rendering: RenderConfig = RenderConfig()

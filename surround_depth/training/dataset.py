@@ -86,16 +86,29 @@ class DrawnSamples(Dataset[PreparedSample]):
         return augment(self.store.framed(int(order[place]), framing), self.augmentation, rng)
 
 
+class _WithoutOpenCvThreads(DataLoader[Any]):
+    """Forks its workers while OpenCV has no threads, or they inherit a pool without its threads and wait forever.
+
+    One thread is what workers want anyway: several of them with a thread per core would wait for one another. The main
+    process has its threads again when the workers are there.
+    """
+
+    def __iter__(self) -> Any:
+        n_threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)
+        try:
+            return super().__iter__()
+        finally:
+            cv2.setNumThreads(n_threads)
+
+
 def training_batches(
     drawn: DrawnSamples, *, first_draw: int, n_draws: int, batch_size: int, n_workers: int
 ) -> DataLoader[Any]:
     """Return the loader of draws `first_draw` .. `first_draw + n_draws`, in order."""
-    if n_workers > 0:
-        # Before the fork, or workers inherit the state of a thread pool without its threads and wait for them forever.
-        # One thread is what they want anyway: several workers with a thread per core would wait for one another.
-        cv2.setNumThreads(1)
     draws = range(first_draw, first_draw + n_draws)
-    return DataLoader(
+    loader = DataLoader if n_workers == 0 else _WithoutOpenCvThreads
+    return loader(
         drawn,
         batch_size=batch_size,
         sampler=draws,

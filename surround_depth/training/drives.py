@@ -27,14 +27,21 @@ def open_drives(config: DataConfig) -> Drives:
         ConfigError: the tree is missing (the message says how to make it) or the folder of masks is, a scene is
             unknown or in both splits.
     """
-    if not Path(config.root).exists():
+    if not _exists(config.root):
         raise ConfigError(f"data.root: '{config.root}' does not exist; {_remedy(config)}")
+    if config.masks is not None and not _exists(config.masks):
+        raise ConfigError(f"data.masks: '{config.masks}' is no folder; leave the key out where there are no masks")
     masks = None if config.masks is None else Path(config.masks)
-    if masks is not None and not masks.is_dir():
-        raise ConfigError(f"data.masks: '{masks}' is no folder; leave the key out where there are no masks")
-    dataset = open_dataset(config.kind, config.root, masks=masks)
+    dataset = open_dataset(config.kind, config.root, version=config.version, masks=masks)
     train, val = split_scenes(dataset.scenes(), config)
     return Drives(dataset, tuple(map(dataset.sequence, train)), tuple(map(dataset.sequence, val)))
+
+
+def _exists(folder: str) -> bool:
+    try:
+        return Path(folder).expanduser().is_dir()
+    except (OSError, RuntimeError):  # a name too long for the disk, no permission; no such user
+        return False
 
 
 def split_scenes(scenes: tuple[str, ...], config: DataConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -129,10 +129,12 @@ class _Run:
         self.config, self.trainer, self.board, self.out, self.origin = config, trainer, board, out, origin
         teacher, cache = build_teacher(config.teacher), config.data.cache
         preparer = SamplePreparer(config.input, teacher)
-        self.train_store = SampleStore(drives.train, preparer, cache=cache)
+        sweeps = config.data.lidar_sweeps
+        self.train_store = SampleStore(drives.train, preparer, cache=cache, sweeps=sweeps)
         self.coarse_store = None
         if config.coarse is not None:
-            self.coarse_store = SampleStore(drives.train, SamplePreparer(config.coarse.input, teacher), cache=cache)
+            coarse = SamplePreparer(config.coarse.input, teacher)
+            self.coarse_store = SampleStore(drives.train, coarse, cache=cache, sweeps=sweeps)
         self.val_store = SampleStore(drives.val, preparer, cache=cache)
         self.baseline_m = per_pixel_mean(self._baseline_maps())
         self.device = next(trainer.student.parameters()).device

@@ -9,9 +9,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from surround_depth.data.lidar_accumulate import accumulated_sweep
 from surround_depth.data.lidar_labels import visible_lidar
 from surround_depth.data.network_truth import TruthKind, truth_depth_m, truth_kinds, truth_sky
-from surround_depth.data.sample import Sample, SampleSequence
+from surround_depth.data.sample import RecordedSequence, Sample, SampleSequence
+from surround_depth.errors import ConfigError
 from surround_depth.imaging import (
     ENGINE_FRAMING,
     Framing,
@@ -23,6 +25,7 @@ from surround_depth.imaging import (
 )
 from surround_depth.rig import Rig
 from surround_depth.teachers.teacher import Teacher, TeacherInput
+from surround_depth.training.config import SweepConfig
 from surround_depth.training.prepared import PreparedSample, mirror
 
 
@@ -103,9 +106,27 @@ def unit_range(relative: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArr
 
 
 class SampleStore:
-    """All samples of some sequences, prepared when first asked for and, with `cache`, kept."""
+    """All samples of some sequences, prepared when first asked for and, with `cache`, kept.
 
-    def __init__(self, sequences: Sequence[SampleSequence], preparer: SamplePreparer, *, cache: bool) -> None:
+    Args:
+        sweeps: LiDAR sweeps around each sample that are laid over its own for its labels; `truths_m` keeps its own.
+
+    Raises:
+        ConfigError: sweeps are asked for, and a sequence has none.
+    """
+
+    def __init__(
+        self,
+        sequences: Sequence[SampleSequence],
+        preparer: SamplePreparer,
+        *,
+        cache: bool,
+        sweeps: SweepConfig = SweepConfig(),  # noqa: B008  # frozen
+    ) -> None:
+        lacking = [sequence.name for sequence in sequences if not isinstance(sequence, RecordedSequence)]
+        if sweeps != SweepConfig() and lacking:
+            raise ConfigError(f"data.lidar_sweeps: drive {lacking[0]} has no sweeps around its samples; give 0 and 0")
+        self._sweeps = sweeps
         self._places = [(sequence, i) for sequence in sequences for i in range(len(sequence))]
         self.preparer = preparer
         self._get: Callable[[int], PreparedSample] = lru_cache(maxsize=None)(self._prepare) if cache else self._prepare
@@ -119,7 +140,7 @@ class SampleStore:
     def framed(self, index: int, framing: Framing) -> PreparedSample:
         """Return a sample framed so: from what is kept where the crop is the engine's, else from the recording."""
         if replace(framing, mirrored=False) != ENGINE_FRAMING:
-            return self.preparer.prepare(self._recorded(index), framing)
+            return self.preparer.prepare(self._labelled(index), framing)
         return mirror(self[index]) if framing.mirrored else self[index]
 
     def truths_m(self, index: int) -> dict[TruthKind, NDArray[np.float32]]:
@@ -131,7 +152,15 @@ class SampleStore:
         return np.unique(np.linspace(0, len(self) - 1, min(n, len(self))).round().astype(int)).tolist()
 
     def _prepare(self, index: int) -> PreparedSample:
-        return self.preparer.prepare(self._recorded(index))
+        return self.preparer.prepare(self._labelled(index))
+
+    def _labelled(self, index: int) -> Sample:
+        """Return a sample with the sweeps that its labels come from as its LiDAR."""
+        sample = self._recorded(index)
+        sequence, i = self._places[index]
+        if self._sweeps == SweepConfig() or sample.lidar is None or not isinstance(sequence, RecordedSequence):
+            return sample
+        return replace(sample, lidar=accumulated_sweep(sequence, i, self._sweeps.before, self._sweeps.after))
 
     def _recorded(self, index: int) -> Sample:
         sequence, i = self._places[index]

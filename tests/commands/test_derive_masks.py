@@ -67,6 +67,14 @@ def test_masks_picture_and_facts(checkout, noise_tree, tmp_path):
     assert 0.5 * body.mean() < red.mean() * 2 < 1.5 * body.mean()
 
 
+def test_a_folder_of_something_else_is_left_alone(checkout, noise_tree, tmp_path):
+    (tmp_path / "notes.txt").write_text("precious")
+    result = run(checkout, "--dataset", "synthetic", "--root", noise_tree, "--out", tmp_path, cwd=tmp_path)
+    assert result.returncode == 2
+    assert "is not empty and has no masks.json" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
 @pytest.mark.parametrize(
     "dataset, complaint",
     [

@@ -41,8 +41,10 @@ def test_every_picture_with_masks_of_ones_own(checkout: Path, tree: Path, tmp_pa
     masks = tmp_path / "masks"
     masks.mkdir()
     cv2.imwrite(str(masks / "F.png"), np.zeros((128, 192), np.uint8))
+    cv2.imwrite(str(masks / "B.png"), np.full((128, 192), 255, np.uint8))
     engine = write_tiny_engine(tmp_path / "engine")
     options = ("--engine", engine, "--headless", "--rate", 0, "--out", "played", "--sweeps", "--masks", masks)
+    options += ("--version", next(tree.glob("*/sample_data.json")).parent.name)
     result = play(checkout, tmp_path, "--dataset", "nuscenes", "--root", tree, *options)
     assert result.returncode == 0, result.stderr
     report = json.loads((tmp_path / "played" / "report.json").read_text())

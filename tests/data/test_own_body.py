@@ -129,3 +129,12 @@ def test_masks_enter_the_rig(estimates):
     rig = make_body_rig()
     masked = replace(rig, cameras=tuple(c.with_own_body(estimates[c.name].own_body) for c in rig.cameras))
     assert masked.camera("B").own_body is not None
+
+
+def test_masks_replace_masks_and_nothing_else(tmp_path):
+    (tmp_path / "notes.txt").write_text("precious")
+    with pytest.raises(DataError, match=r"is not empty and has no masks\.json"):
+        write_own_body_masks(tmp_path, {}, {})
+    assert (tmp_path / "notes.txt").read_text() == "precious"
+    for _ in range(2):
+        write_own_body_masks(tmp_path / "m", {}, {})

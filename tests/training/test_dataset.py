@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader, Dataset
 
 from surround_depth.imaging import InputSpec
 from surround_depth.teachers.simulated import SimulatedTeacher
 from surround_depth.training.config import AugmentConfig
-from surround_depth.training.dataset import DrawnSamples, collate, training_batches
+from surround_depth.training.dataset import DrawnSamples, _WithoutOpenCvThreads, collate, training_batches
 from surround_depth.training.samples import SamplePreparer, SampleStore
 
 EVERYTHING = AugmentConfig(zoom=(1.0, 2.0), shift=1.0, augmix=0.5, augmix_severity=1.0, camera_dropout=0.5)
@@ -63,14 +64,27 @@ def test_lidar_and_masks_unfold_where_they_belong(drawn: DrawnSamples) -> None:
         np.testing.assert_array_equal(found.numpy(), sample.lidar_m)
 
 
+class ThreadCounts(Dataset[int]):
+    """One item: how many threads OpenCV believes to have where it is read."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> int:
+        return cv2.getNumThreads()
+
+
 def test_workers_are_forked_without_opencvs_threads(drawn: DrawnSamples) -> None:
-    """A worker that inherits a pool without its threads hangs in the next OpenCV call."""
+    """A worker that inherits a pool without its threads hangs in the next OpenCV call. Ours keeps its own."""
     before = cv2.getNumThreads()
     try:
         cv2.setNumThreads(2)
-        training_batches(drawn, first_draw=0, n_draws=1, batch_size=1, n_workers=0)
+        cv2.cvtColor(np.zeros((2000, 2000, 3), np.uint8), cv2.COLOR_BGR2HSV)  # starts the pool
+        counts = ThreadCounts()
+        assert list(DataLoader(counts, num_workers=1)) == [torch.tensor([2])]  # what a plain loader's worker inherits
+        batches = iter(training_batches(drawn, first_draw=0, n_draws=2, batch_size=1, n_workers=1))
         assert cv2.getNumThreads() == 2
-        training_batches(drawn, first_draw=0, n_draws=1, batch_size=1, n_workers=1)
-        assert cv2.getNumThreads() == 1
+        assert len(list(batches)) == 2
+        assert list(_WithoutOpenCvThreads(counts, num_workers=1)) == [torch.tensor([1])]
     finally:
         cv2.setNumThreads(before)
