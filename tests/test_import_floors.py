@@ -17,11 +17,13 @@ FLOOR = {
     **dict.fromkeys(("imaging", "fusion", "metrics", "calibration"), 1),
     **dict.fromkeys(("data", "models", "teachers", "losses", "inference", "viz"), 2),
     **dict.fromkeys(("training", "evaluation", "export", "runtime"), 3),
+    "benchmarks": 4,  # for tools/ and tests/ alone
 }
 # Everything numeric below floor 2, the readers and the vehicle's runtime run without these.
-TORCH_OWNERS = ("models", "teachers", "losses", "training", "export", "inference.torch_backend")
+TORCH_OWNERS = ("models", "teachers", "losses", "training", "export", "benchmarks", "inference.torch_backend")
 HEAVY_OWNERS = {
     "torch": TORCH_OWNERS,
+    "PIL": ("benchmarks.research_loader",),
     "transformers": ("models", "teachers"),
     "safetensors": ("models", "training"),
     "tensorboard": ("training",),
@@ -122,6 +124,8 @@ def test_scripts_do_not_touch_sys_path(checkout: Path) -> None:
         ("data.nuscenes", "def f():\n    from surround_depth.losses import bins", "sibling losses"),
         ("data.nuscenes", "def f():\n    import torch", "imports torch"),
         ("runtime.player", "import torch.nn as nn", "imports torch"),
+        ("training.loop", "from surround_depth.benchmarks import lidar_numpy", "floor 4"),
+        ("benchmarks.lidar", "from PIL import Image", "imports PIL"),
         ("inference.pipeline", "import onnxruntime", "imports onnxruntime"),
         ("inference.pipeline", "import importlib\nimportlib.import_module('tensorrt_rtx')", "imports tensorrt_rtx"),
         ("runtime.player", "rt = __import__('cuda.bindings.runtime')", "imports cuda"),
@@ -142,6 +146,7 @@ def test_the_guard_bites(module: str, source: str, complaint: str) -> None:
         ("evaluation.run", "from surround_depth.inference.pipeline import SurroundDepthPipeline"),
         ("inference.onnxruntime_backend", "import onnxruntime as ort"),
         ("training.loop", "import torch"),
+        ("benchmarks.loading", "from surround_depth.training.dataset import collate"),
         ("inference.tensorrt_library", "def f(kind):\n    importlib.import_module(kind)"),
         ("inference.cuda_memory", "import_module('cuda.bindings.runtime')"),
     ],

@@ -1,6 +1,8 @@
 """Time LiDAR depth: our kernels beside plain numpy, six cameras at full resolution, one sweep and ten.
 
-python tools/benchmark_lidar.py --out out/benchmark_lidar
+    python tools/benchmark_lidar.py --out out/benchmark_lidar
+
+Writes <date>-lidar.json and <date>-lidar.md.
 """
 
 from __future__ import annotations
@@ -16,37 +18,21 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rig", default="nuscenes", help="shipped rig or rig file whose cameras look")
     parser.add_argument("--repeats", type=int, default=15, help="runs of each task; the median counts")
-    parser.add_argument("--out", required=True, type=Path, help="folder for lidar.json and lidar.md")
+    parser.add_argument("--out", required=True, type=Path, help="folder for <date>-lidar.json and .md")
     return parser.parse_args()
 
 
 def main() -> None:
     """Measure and write the report."""
     arguments = parse_arguments()
-    import json
-    from dataclasses import asdict
-
-    from surround_depth.data.lidar_benchmark import markdown, measure
-    from surround_depth.files import write_atomic
-    from surround_depth.provenance import command_line, package_versions, source_commit
+    from surround_depth.benchmarks.lidar import PACKAGES, lidar_report, measure
+    from surround_depth.benchmarks.report import start_run, write_report
     from surround_depth.rig import load_rig
 
     rig = load_rig(arguments.rig)
+    run = start_run(arguments.out, PACKAGES)
     timings = measure(rig, arguments.repeats)
-    origin = {
-        "command": command_line(),
-        "commit": source_commit(),
-        "packages": package_versions(("numpy", "numba")),
-        "rig": rig.name,
-        "repeats": arguments.repeats,
-    }
-    table = markdown(timings, len(rig))
-    rows = [{**asdict(timing), "ratio": timing.ratio} for timing in timings]
-    write_atomic(arguments.out / "lidar.json", (json.dumps({**origin, "timings": rows}, indent=2) + "\n").encode())
-    versions = ", ".join(f"{name} {version}" for name, version in origin["packages"].items())
-    title = f"# LiDAR depth\n\n`{origin['command']}` at {origin['commit']}, one thread, {versions}.\n\n"
-    write_atomic(arguments.out / "lidar.md", (title + table).encode())
-    print(table)
+    print(write_report(lidar_report(timings, rig, arguments.repeats), run, arguments.out))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from surround_depth.data.large_tables import VERSION, write_large_tables
+from surround_depth.benchmarks.index_tables import VERSION, write_large_tables
 from surround_depth.data.nuscenes import NuScenesDataset
 
 
@@ -48,18 +48,27 @@ def test_the_command(checkout, tmp_path):
         [*command, "--repeats", "1"], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
-    result = json.loads((tmp_path / "out" / "index.json").read_text())
+    figures_file, table_file = sorted((tmp_path / "out").iterdir())
+    result, text = json.loads(figures_file.read_text()), table_file.read_text()
     names = [measured["what"] for measured in result["measured"]]
     assert ("nuscenes-devkit" in names) == (find_spec("nuscenes") is not None)
     assert all(measured["open_s"] < measured["process_s"] for measured in result["measured"])
     assert all(10 < measured["peak_mb"] < 1000 for measured in result["measured"])
-    text = (tmp_path / "out" / "index.md").read_text()
     assert text in done.stdout
     assert all(f"| {name} |" in text for name in names)
     assert {path.name for path in tmp_path.iterdir()} == {"out"}
 
 
-def test_wrong_numbers(checkout, tmp_path):
-    command = [sys.executable, str(checkout / "tools" / "benchmark_index.py"), "--out", str(tmp_path), "--scale", "0"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stderr) == (2, "error: scale and repeats must be above zero, got 0.0 and 3\n")
+@pytest.mark.parametrize(
+    "arguments, complaint",
+    [
+        (["--scale", "0"], "--scale is 0.0; it is a share of trainval, above zero"),
+        (["--scale", "nan"], "--scale is nan; it is a share of trainval, above zero"),
+        (["--repeats", "0"], "--repeats is 0; measure at least once"),
+        (["--work", "gone"], "no folder can be made in gone (No such file or directory); choose another --work"),
+    ],
+)
+def test_wrong_options(checkout, tmp_path, arguments, complaint):
+    command = [sys.executable, str(checkout / "tools" / "benchmark_index.py"), "--out", "out", *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (2, f"error: {complaint}\n")

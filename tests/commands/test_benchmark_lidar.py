@@ -14,9 +14,10 @@ def test_report(tmp_path: Path) -> None:
     command = [sys.executable, str(TOOL), "--repeats", "1", "--rig", "ddad", "--out", str(tmp_path / "out")]
     result = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    report = json.loads((tmp_path / "out" / "lidar.json").read_text())
-    table = (tmp_path / "out" / "lidar.md").read_text()
-    assert result.stdout.strip() in table
+    figures_file, table_file = sorted((tmp_path / "out").iterdir())
+    report, table = json.loads(figures_file.read_text()), table_file.read_text()
+    assert table_file.name == f"{report['run']['date']}-lidar.md"
+    assert result.stdout == table + "\n"
     assert report["rig"] == "ddad"
     for timing in report["timings"]:
         assert timing["kernel_ms"] > 0

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from surround_depth.data import lidar_numpy
+from surround_depth.benchmarks import lidar_numpy
 from surround_depth.data.ddad import DdadDataset
 from surround_depth.data.lidar_depth import T_cam_lidar_ego
 from surround_depth.data.lidar_raster import (

@@ -13,13 +13,20 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageEnhance
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from surround_depth.benchmarks.loading_moment import StoredMoment
+from surround_depth.errors import MissingDependencyError
 from surround_depth.geometry import invert_rigid
 from surround_depth.imaging import InputSpec
-from surround_depth.training.benchmark_moment import StoredMoment
+
+try:
+    from PIL import Image, ImageEnhance
+except ImportError as error:
+    raise MissingDependencyError(
+        "the research loader needs Pillow; install it with pip install 'surround_depth[crosscheck]'"
+    ) from error
 
 _MIN_DEPTH_M = 0.5
 _ENHANCERS = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
