@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from surround_depth.data import truth_sidecar
 from surround_depth.data.assemble import CameraReading, assemble_frame, in_ring_order
@@ -62,12 +61,6 @@ class DdadSequence:
         """Empty: DDAD does not describe its scenes."""
         return ()
 
-    @cached_property
-    def stamps_ns(self) -> NDArray[np.int64]:
-        """The latest image stamp of each sample [len(self)], from the scene JSON; 0 for a sample without images."""
-        latest = (max(_image_stamps(sample), default=0) for sample in self.samples)
-        return np.fromiter(latest, np.int64, len(self.samples))
-
     def index_of_stamp(self, stem: str) -> int | None:
         """Return the sample that has an image taken at the time which a file stem tells; None where there is none.
 
@@ -108,8 +101,8 @@ class DdadSequence:
 
     @cached_property
     def _index_of_image(self) -> dict[int, int]:
-        places = ((stamp_ns, i) for i, sample in enumerate(self.samples) for stamp_ns in _image_stamps(sample))
-        return dict(places)
+        data = ((datum, i) for i, sample in enumerate(self.samples) for datum in sample.data.values())
+        return {datum.stamp_ns: i for datum, i in data if datum.kind == "image"}
 
     @cached_property
     def _categories(self) -> dict[int, str]:
@@ -150,7 +143,3 @@ class DdadSequence:
             )
         except CalibrationError as error:
             raise DataError(f"{self.name}/calibration/{sample.calibration_key}.json: {error}") from error
-
-
-def _image_stamps(sample: DgpSample) -> list[int]:
-    return [datum.stamp_ns for datum in sample.data.values() if datum.kind == "image"]

@@ -25,8 +25,8 @@ class LidarLabels(NamedTuple):
 def visible_lidar(sample: Sample, rig: Rig) -> LidarLabels:
     """Return the sweep on the pixels of `rig`, without the points that its cameras cannot see.
 
-    The same as `lidar_occlusion.without_occluded(lidar_depth.lidar_depth_maps(sample, rig), rig)`, without building the
-    maps, which are 99 % empty.
+    The same as `lidar_depth.lidar_depth_maps` with `lidar_occlusion.visible` after it, without building the maps, which
+    are 99 % empty.
 
     Args:
         rig: the sample's cameras at any one resolution, e.g. `plans.network_rig`.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from surround_depth.data.lidar_raster import SparseDepth
 from surround_depth.geometry import unit_rays
 from surround_depth.jit import cached_njit
-from surround_depth.rig import Camera, Rig
+from surround_depth.rig import Camera
 
 _ROWS_RAD = 0.016
 """Two thirds of the gap between two rings of a 32-beam LiDAR (1.33 degrees): an occluder has a point this near."""
@@ -29,25 +29,11 @@ _BEHIND_RATIO = 1.1
 """Less than this is the depth of one object."""
 
 
-def without_occluded(lidar_m: NDArray[np.float32], rig: Rig) -> NDArray[np.float32]:
-    """Return LiDAR depth [N, H, W] without the points that the cameras cannot see.
-
-    Args:
-        lidar_m: z-depth, NaN = none; not changed.
-        rig: the cameras of these images; the window is an angle, so it does not depend on the resolution.
+def visible(depth: SparseDepth, camera: Camera) -> SparseDepth:
+    """Return sparse LiDAR depth on a camera's pixels, at any resolution, without what the camera cannot see.
 
     Source: ours. Hand-worked in tests/data/test_lidar_occlusion.py.
     """
-    kept_m = lidar_m.copy()
-    for depth_m, camera in zip(kept_m, rig.cameras, strict=True):
-        row, column = np.nonzero(np.isfinite(depth_m))
-        hidden = occluded(row, column, depth_m[row, column], camera)
-        depth_m[row[hidden], column[hidden]] = np.nan
-    return kept_m
-
-
-def visible(depth: SparseDepth, camera: Camera) -> SparseDepth:
-    """Return sparse LiDAR depth on a camera's pixels without what the camera cannot see; see `without_occluded`."""
     return depth.where(~occluded(depth.row, depth.column, depth.depth_m, camera))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dgp_edits import SCENE
-from whole_trees import write_dgp
+from whole_trees import write_dgp, write_nuscenes
 
+from surround_depth.data import nuscenes_cache
+from surround_depth.data.nuscenes_parse import build_index
 from surround_depth.data.synthetic.drive_types import RenderedBox, RenderedDrive, RenderedSample
+from surround_depth.files import CACHE_VARIABLE
 from surround_depth.geometry import ray_grid, resized_K, rigid, transform
 from surround_depth.rig import Camera, Rig, load_rig
 
+VERSION = "v1.0-mini"
 FIRST_STAMP_NS = 1_700_000_000_123_456_000
 STEP_NS = 500_000_000
 SPEED_MPS = 8.0
@@ -100,3 +105,36 @@ def pristine_dgp(tmp_path_factory, make_drive) -> Path:
 def dgp_tree(pristine_dgp, tmp_path) -> Path:
     """A DGP tree of one scene, to damage."""
     return Path(shutil.copytree(pristine_dgp, tmp_path / "tree"))
+
+
+@pytest.fixture(scope="session")
+def pristine_tables(tmp_path_factory, make_drive) -> Path:
+    root = tmp_path_factory.mktemp("cached")
+    write_nuscenes(root, [make_drive("scene-0001", n_samples=2)], VERSION)
+    return root
+
+
+@pytest.fixture
+def tables(pristine_tables, tmp_path) -> Path:
+    return Path(shutil.copytree(pristine_tables, tmp_path / "tree"))
+
+
+@pytest.fixture
+def later(monkeypatch) -> None:
+    """A minute goes by between every change of a file and the next look: very young files are not trusted."""
+    now_ns = time.time_ns
+    monkeypatch.setattr(nuscenes_cache.time, "time_ns", lambda: now_ns() + 60 * 10**9)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    return tmp_path / "cache" / "nuscenes"
+
+
+@pytest.fixture
+def builds(monkeypatch) -> list:
+    """Counts how often tables are parsed."""
+    calls = []
+    monkeypatch.setattr(nuscenes_cache, "build_index", lambda files: calls.append(1) or build_index(files))
+    return calls

@@ -5,28 +5,33 @@ from __future__ import annotations
 import numpy as np
 from box_world import BoxWorld, make_rig
 
-from surround_depth.data.lidar_occlusion import occluded, visible, without_occluded
+from surround_depth.data.lidar_occlusion import occluded, visible
 from surround_depth.data.lidar_raster import SparseDepth, rasterise_sparse
 from surround_depth.geometry import Lens, ray_grid
 from surround_depth.metrics.protocols import STRICT
-from surround_depth.rig import Camera, Rig
+from surround_depth.rig import Camera
 
 H, W, FOCAL_PX = 96, 160, 200.0
 K = np.array([[FOCAL_PX, 0, 79.5], [0, FOCAL_PX, 47.5], [0, 0, 1]])
-RIG = Rig("one", (Camera("FRONT", H, W, K, np.eye(4)),))
+CAMERA = Camera("FRONT", H, W, K, np.eye(4))
+
+
+def kept_of(lidar_m: np.ndarray) -> np.ndarray:
+    """Return a map [H, W] without what the camera cannot see."""
+    row, column = np.nonzero(np.isfinite(lidar_m))
+    return visible(SparseDepth(row, column, lidar_m[row, column], np.arange(len(row))), CAMERA).dense(H, W)
 
 
 def test_a_point_behind_its_neighbour_goes_and_the_neighbour_stays() -> None:
     """Two rows are 0.01 rad: the line from 4 m to 30 m would pass the camera at 4 * 30 * 0.01 / 26 = 5 cm."""
-    lidar_m = np.full((1, H, W), np.nan, np.float32)
-    lidar_m[0, 50, 40], lidar_m[0, 52, 41] = 4.0, 30.0  # on the car; seen over the car
-    lidar_m[0, 50, 60] = 30.0  # beside the car, 20 columns (5.7 degrees) away
-    lidar_m[0, 49, 40] = 4.3  # 7 percent farther: the same object
-    kept = without_occluded(lidar_m, RIG)
-    assert np.isnan(kept[0, 52, 41])
-    assert (kept[0, 50, 40], kept[0, 50, 60]) == (4.0, 30.0)
-    assert kept[0, 49, 40] == np.float32(4.3)
-    assert lidar_m[0, 52, 41] == 30.0  # the given map is untouched
+    lidar_m = np.full((H, W), np.nan, np.float32)
+    lidar_m[50, 40], lidar_m[52, 41] = 4.0, 30.0  # on the car; seen over the car
+    lidar_m[50, 60] = 30.0  # beside the car, 20 columns (5.7 degrees) away
+    lidar_m[49, 40] = 4.3  # 7 percent farther: the same object
+    kept_m = kept_of(lidar_m)
+    assert np.isnan(kept_m[52, 41])
+    assert (kept_m[50, 40], kept_m[50, 60]) == (4.0, 30.0)
+    assert kept_m[49, 40] == np.float32(4.3)
 
 
 def test_open_road_and_a_wall_beside_the_car_are_kept() -> None:
@@ -37,29 +42,19 @@ def test_open_road_and_a_wall_beside_the_car_are_kept() -> None:
         plane_m = np.full((H, W), np.nan, np.float32)
         plane_m[towards > 0] = (distance_m * rays[..., 2] / towards)[towards > 0]
         assert plane_m[np.isfinite(plane_m)].max() > 200.0
-        np.testing.assert_array_equal(without_occluded(plane_m[None], RIG)[0], plane_m)
+        np.testing.assert_array_equal(kept_of(plane_m), plane_m)
 
 
 def test_nothing_in_nothing_out() -> None:
-    assert np.isnan(without_occluded(np.full((1, H, W), np.nan, np.float32), RIG)).all()
-
-
-def test_the_sparse_form_keeps_the_same_pixels() -> None:
-    rng = np.random.default_rng(4)
-    lidar_m = np.where(rng.random((1, H, W)) < 0.05, rng.uniform(2, 60, (1, H, W)), np.nan).astype(np.float32)
-    row, column = np.nonzero(np.isfinite(lidar_m[0]))
-    depth = SparseDepth(row, column, lidar_m[0, row, column], np.arange(len(row)))
-    kept_m = visible(depth, RIG.cameras[0]).dense(H, W)
-    np.testing.assert_array_equal(kept_m, without_occluded(lidar_m, RIG)[0])
-    assert 0.1 < np.isfinite(kept_m).sum() / len(row) < 0.9
+    assert np.isnan(kept_of(np.full((H, W), np.nan, np.float32))).all()
 
 
 def test_it_equals_the_rule_written_out() -> None:
     """Every pair of points, without windows of rows or early ends."""
     rng = np.random.default_rng(5)
-    lidar_m = np.where(rng.random((1, H, W)) < 0.05, rng.uniform(2, 40, (1, H, W)), np.nan).astype(np.float32)
-    row, column = np.nonzero(np.isfinite(lidar_m[0]))
-    z = lidar_m[0, row, column].astype(np.float64)
+    lidar_m = np.where(rng.random((H, W)) < 0.05, rng.uniform(2, 40, (H, W)), np.nan).astype(np.float32)
+    row, column = np.nonzero(np.isfinite(lidar_m))
+    z = lidar_m[row, column].astype(np.float64)
     points_m = np.stack([(column - 79.5) / FOCAL_PX * z, (row - 47.5) / FOCAL_PX * z, z], axis=1)
     range_m = np.linalg.norm(points_m, axis=1)
     hidden = np.zeros(len(row), bool)
@@ -67,8 +62,7 @@ def test_it_equals_the_rule_written_out() -> None:
         near = (abs(row - row[i]) <= 3) & (abs(column - column[i]) <= 1) & (1.1 * range_m < range_m[i])
         across = np.linalg.norm(np.cross(points_m[near], points_m[i]), axis=1)
         hidden[i] = (across < 0.5 * np.linalg.norm(points_m[near] - points_m[i], axis=1)).any()
-    kept_m = without_occluded(lidar_m, RIG)[0]
-    np.testing.assert_array_equal(np.isnan(kept_m[row, column]), hidden)
+    np.testing.assert_array_equal(np.isnan(kept_of(lidar_m)[row, column]), hidden)
     assert 0.1 < hidden.mean() < 0.9
 
 

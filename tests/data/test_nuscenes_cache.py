@@ -4,58 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from whole_trees import write_nuscenes
 
-from surround_depth.data import array_file, nuscenes_cache, nuscenes_index
+from surround_depth.data import array_file, nuscenes_cache
 from surround_depth.data.nuscenes import NuScenesDataset
 from surround_depth.data.nuscenes_index import ARRAYS, NuScenesIndex
 from surround_depth.data.nuscenes_parse import build_index
 from surround_depth.data.nuscenes_tables import remember, table_files
-from surround_depth.files import CACHE_VARIABLE, cache_folder
 
 VERSION = "v1.0-mini"
 
 
-@pytest.fixture(scope="module")
-def pristine(tmp_path_factory, make_drive) -> Path:
-    root = tmp_path_factory.mktemp("cached")
-    write_nuscenes(root, [make_drive("scene-0001", n_samples=2)], VERSION)
-    return root
-
-
 @pytest.fixture
-def tree(pristine, tmp_path) -> Path:
-    return Path(shutil.copytree(pristine, tmp_path / "tree"))
-
-
-@pytest.fixture
-def later(monkeypatch) -> None:
-    """A minute goes by between every change of a file and the next look: very young files are not trusted."""
-    now_ns = time.time_ns
-    monkeypatch.setattr(nuscenes_cache.time, "time_ns", lambda: now_ns() + 60 * 10**9)
-
-
-@pytest.fixture
-def cache(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
-    return tmp_path / "cache" / "nuscenes"
-
-
-@pytest.fixture
-def builds(monkeypatch) -> list:
-    """Counts how often tables are parsed."""
-    calls = []
-    monkeypatch.setattr(nuscenes_cache, "build_index", lambda files: calls.append(1) or build_index(files))
-    return calls
+def tree(tables) -> Path:
+    return tables
 
 
 @pytest.fixture
@@ -199,41 +166,6 @@ def test_a_header_of_another_content(tree, cache, change):
     assert NuScenesDataset(tree).scenes() == ("scene-0001",)
 
 
-@pytest.mark.usefixtures("later")
-def test_two_formats_do_not_evict_each_other(tree, cache, monkeypatch, builds):
-    for number in (1, 2) * 3:
-        monkeypatch.setattr(nuscenes_index, "FORMAT", number)
-        monkeypatch.setattr(nuscenes_cache, "FORMAT", number)
-        NuScenesDataset(tree)
-    assert len(builds) == 2
-
-
-def test_a_change_of_one_root_leaves_the_index_of_another(tree, cache, builds, tmp_path):
-    other = shutil.copytree(tree, tmp_path / "other")
-    NuScenesDataset(tree)
-    NuScenesDataset(other)
-    rename_scene(other, "scene-0002")
-    NuScenesDataset(other)
-    NuScenesDataset(tree)
-    assert len(builds) == 2
-
-
-def test_what_nobody_opened_for_a_month_goes_with_the_next_index(tree, cache):
-    NuScenesDataset(tree)
-    (used,) = cache.glob("*.index")
-    names = ("young.index", "old.index", ".a.tmp", ".b.tmp", "old.json")
-    for name in names:
-        (cache / name).write_text("{}")
-    long_ago = time.time() - 31 * 24 * 3600
-    for name in ("old.index", ".a.tmp", "old.json", used.name):
-        os.utime(cache / name, (long_ago, long_ago))
-    rename_scene(tree, "scene-0002")
-    NuScenesDataset(tree)
-    left = {path.name for path in cache.iterdir()}
-    assert left & set(names) == {"young.index", ".b.tmp"}
-    assert used.name in left  # until here a record named it
-
-
 def test_a_record_cannot_name_a_file_elsewhere(tree, cache):
     NuScenesDataset(tree)
     (path,) = cache.glob("*.json")
@@ -251,21 +183,6 @@ def test_a_link_in_place_of_the_cache_file(tree, cache, tmp_path):
     assert NuScenesDataset(tree).scenes() == ("scene-0001",)
 
 
-@pytest.mark.parametrize("place", ["/proc/nowhere", "file/cache"])
-def test_nowhere_to_write(tree, tmp_path, monkeypatch, place):
-    (tmp_path / "file").touch()
-    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / place))
-    assert len(NuScenesDataset(tree).sequence("scene-0001")[0].lidar) == 420
-
-
-def test_a_user_without_a_home(tree, monkeypatch):
-    def no_home():
-        raise RuntimeError("no home")
-
-    monkeypatch.setattr(nuscenes_cache, "cache_folder", no_home)
-    assert NuScenesDataset(tree).scenes() == ("scene-0001",)
-
-
 def test_tables_that_change_while_they_are_parsed_are_not_kept(tree, cache, monkeypatch):
     def slow_build(files):
         index = build_index(files)
@@ -279,52 +196,9 @@ def test_tables_that_change_while_they_are_parsed_are_not_kept(tree, cache, monk
     assert NuScenesDataset(tree).scenes() == ("scene-0002",)
 
 
-def test_processes_that_build_at_once(tree, cache):
-    """All find nothing, all build; each reads a whole index, and one is left."""
-    probe = (
-        "import sys; from surround_depth.data.nuscenes import NuScenesDataset; "
-        "print([NuScenesDataset(sys.argv[1]).sequence('scene-0001')[1].frame.frame_id for _ in range(20)][-1])"
-    )
-    running = [
-        subprocess.Popen([sys.executable, "-c", probe, str(tree)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        for _ in range(3)
-    ]
-    results = [process.communicate(timeout=120) for process in running]
-    assert all(not error for _, error in results)
-    assert len({out for out, _ in results}) == 1
-    assert sorted(path.suffix for path in cache.iterdir()) == [".index", ".json"]
-
-
-def test_a_sequence_travels_to_a_worker_as_a_file_name(tree, cache):
-    """A data loader pickles what it hands to its workers: not hundreds of megabytes of tables."""
-    sequence = NuScenesDataset(tree).sequence("scene-0001")
-    sent = pickle.dumps(sequence.readings.index)
-    assert len(sent) < 1000
-    there = pickle.loads(pickle.dumps(sequence))
-    np.testing.assert_array_equal(there[1].frame.T_world_ego, sequence[1].frame.T_world_ego)
-
-
-def test_a_sequence_travels_without_a_cache(tree, monkeypatch):
-    monkeypatch.setenv(CACHE_VARIABLE, "/dev/null/none")
-    sequence = NuScenesDataset(tree).sequence("scene-0001")
-    there = pickle.loads(pickle.dumps(sequence))
-    np.testing.assert_array_equal(there[1].frame.T_world_ego, sequence[1].frame.T_world_ego)
-
-
 def test_refused_rows_are_kept_up_to_a_thousand():
     refused = {}
     for row in range(3000):
         remember(refused, [b"%d" % row], "broken")
     remember(refused, [], "a row without a token")
     assert len(refused) == 1000
-
-
-def test_where_the_cache_is(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "own"))
-    assert cache_folder() == tmp_path / "own"
-    monkeypatch.delenv(CACHE_VARIABLE)
-    assert cache_folder() == tmp_path / "xdg" / "surround_depth"
-    monkeypatch.setenv("XDG_CACHE_HOME", "")
-    assert cache_folder() == tmp_path / "home" / ".cache" / "surround_depth"
