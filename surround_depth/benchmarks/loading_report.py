@@ -7,6 +7,7 @@ from dataclasses import asdict
 from surround_depth.benchmarks.loading import (
     AS_GRAPH_TAKES_IT,
     LIKE_FOR_LIKE,
+    N_ROUNDS,
     N_WORKERS,
     RESEARCH,
     LoadingComparison,
@@ -25,7 +26,8 @@ def loading_report(comparison: LoadingComparison, spec: InputSpec, source: str) 
     loaded = (
         f"{source}: {comparison.n_cameras} JPEGs, {comparison.jpeg_bytes / 1000:.0f} kB together, "
         f"{comparison.n_points:,} LiDAR points, to {comparison.n_cameras} x {size}. {comparison.n_samples} samples "
-        f"each way in one process, in turns, {2 * comparison.n_samples} with workers; one thread each, nothing kept."
+        f"each way in one process, in turns; with workers {N_ROUNDS} rounds of {2 * comparison.n_samples} each way, in "
+        "turns; medians; one thread each, nothing kept."
     )
     stages = Table(
         ("where our time goes, one process", "CPU ms per sample"),
