@@ -124,7 +124,7 @@ def _drawn(moment: StoredMoment, spec: InputSpec, augmentation: AugmentConfig) -
 
 def _like_research(samples: list[PreparedSample]) -> dict[str, torch.Tensor]:
     """Return the tensors that the research loader hands out, and only them, collated as its own are."""
-    return torch.utils.data.default_collate(  # type: ignore[no-any-return]
+    return torch.utils.data.default_collate(
         [{"images": _as_float(sample.images), "depth_m": torch.from_numpy(sample.lidar_m)} for sample in samples]
     )
 
@@ -152,25 +152,32 @@ def _time_in_turns(ways: dict[str, Callable[[int], _Handed]], n_samples: int) ->
                 wall_s[name].append(time.perf_counter() - wall)
                 cpu_s[name].append(time.process_time() - cpu)
             n_bytes[name] = _n_bytes(handed)
-    medians_s = {name: (float(np.median(cpu_s[name])), float(np.median(wall_s[name]))) for name in ways}
-    return tuple(LoadingRate(name, *medians_s[name], n_bytes[name]) for name in ways)
+    return _medians(cpu_s, wall_s, n_bytes)
 
 
 def _time_workers_in_turns(
     ways: dict[str, Callable[[int], Iterator[_Handed]]], n_samples: int
 ) -> tuple[LoadingRate, ...]:
     """Time what `2 n_samples` samples cost: a long pass less a short one, so that the workers' start cancels."""
-    costs_s: dict[str, list[list[float]]] = {name: [] for name in ways}
+    wall_s: dict[str, list[float]] = {name: [] for name in ways}
+    cpu_s: dict[str, list[float]] = {name: [] for name in ways}
     n_bytes = {}
     for _ in range(N_ROUNDS):
         for name, batches in ways.items():
-            *short_s, _ = _time_pass(batches(n_samples))
-            *long_s, n_bytes[name] = _time_pass(batches(3 * n_samples))
-            costs_s[name].append(
-                [(long - short) / (2 * n_samples) for long, short in zip(long_s, short_s, strict=True)]
-            )
-    medians_s = {name: np.median(costs, axis=0).tolist() for name, costs in costs_s.items()}
-    return tuple(LoadingRate(name, *medians_s[name], n_bytes[name]) for name in ways)
+            short_cpu_s, short_wall_s, _ = _time_pass(batches(n_samples))
+            long_cpu_s, long_wall_s, n_bytes[name] = _time_pass(batches(3 * n_samples))
+            cpu_s[name].append((long_cpu_s - short_cpu_s) / (2 * n_samples))
+            wall_s[name].append((long_wall_s - short_wall_s) / (2 * n_samples))
+    return _medians(cpu_s, wall_s, n_bytes)
+
+
+def _medians(
+    cpu_s: dict[str, list[float]], wall_s: dict[str, list[float]], n_bytes: dict[str, int]
+) -> tuple[LoadingRate, ...]:
+    return tuple(
+        LoadingRate(name, float(np.median(cpu_s[name])), float(np.median(wall_s[name])), n_bytes[name])
+        for name in cpu_s
+    )
 
 
 def _time_pass(batches: Iterator[_Handed]) -> tuple[float, float, int]:
