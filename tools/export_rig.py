@@ -16,6 +16,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", required=True, choices=("nuscenes", "ddad", "synthetic"))
     parser.add_argument("--root", required=True, type=Path, help="folder of the data set")
+    parser.add_argument("--version", help="folder of the tables (nuscenes, synthetic)")
     parser.add_argument("--scene", help="name of the scene; the first by default")
     parser.add_argument("--frame", type=int, default=0, help="sample whose calibration is written")
     parser.add_argument("--name", help="name of the rig; the data set's by default")
@@ -32,7 +33,7 @@ def main() -> None:
     from surround_depth.data.build import open_dataset, open_sequence, sample_at
     from surround_depth.rig import save_rig
 
-    dataset = open_dataset(arguments.dataset, arguments.root)
+    dataset = open_dataset(arguments.dataset, arguments.root, version=arguments.version)
     rig = sample_at(open_sequence(dataset, arguments.scene), arguments.frame).frame.rig
     rig = replace(rig, name=arguments.name or rig.name, source=arguments.source or rig.source)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", required=True, choices=("nuscenes", "ddad", "synthetic"))
     parser.add_argument("--root", required=True, type=Path, help="folder of the data set")
+    parser.add_argument("--version", help="folder of the tables (nuscenes, synthetic)")
     parser.add_argument("--scene", help="name of the scene; the first by default")
     parser.add_argument("--frame", type=int, default=0, help="index of the sample in the scene")
     parser.add_argument("--out", required=True, type=Path, help="folder for overlay.png and rig.png")
@@ -36,7 +37,7 @@ def main() -> None:
     from surround_depth.viz.lidar_overlay import draw_overlay_mosaic, draw_points
     from surround_depth.viz.rig_view import draw_rig_view
 
-    dataset = open_dataset(arguments.dataset, arguments.root)
+    dataset = open_dataset(arguments.dataset, arguments.root, version=arguments.version)
     sequence = open_sequence(dataset, arguments.scene)
     sample = sample_at(sequence, arguments.frame)
     frame, scale, pictures = sample.frame, DepthScale(), {}

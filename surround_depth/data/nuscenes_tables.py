@@ -32,7 +32,7 @@ def find_version(root: Path, version: str | None) -> str:
         return found[0]
     listing = ", ".join(found) or "none"
     if version is None:
-        raise DataError(f"{root} has these version folders: {listing}; choose one (version=, --version, data.version)")
+        raise DataError(f"{root} has these version folders: {listing}; it needs exactly one, unless version says which")
     if version not in found:
         raise DataError(f"{root} has no version {version!r} with a sample_data.json; it has: {listing}")
     return version
