@@ -12,6 +12,7 @@ from whole_trees import write_nuscenes
 from surround_depth.data.build import open_dataset
 from surround_depth.data.ddad import DdadDataset
 from surround_depth.errors import DataError
+from surround_depth.evaluation.score_report import describe_dataset
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +107,4 @@ def test_the_hash_tells_masks_apart(kind, nuscenes_tree, dgp_tree, tmp_path):
     (swapped / first_mask.name).write_bytes(first_mask.read_bytes() + b"\0")
     assert hash_with(swapped) != hash_with(one)
     assert open_dataset("nuscenes", nuscenes_tree).masks_sha256 == ""
+    assert describe_dataset(kind, open_dataset(kind, tree, masks=one))["masks_sha256"] == hash_with(one)
