@@ -11,6 +11,7 @@ method, docs/protocols.md which published number to hold against which protocol.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from surround_depth.inference.backend import Backend
 
 LONG_RUN = 100  # batches
-PROTOCOL_NAMES = "strict, sd, sd:noflip, vf, cv, vi, r3, r3:bug, so, network"
+PROTOCOL_NAMES = "strict, sd, sd:noflip, vf, cv, cv:flip, vi, vi:pp, r3, r3:bug, so, network"
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -116,19 +117,25 @@ def scenes_trained_on(checkpoint: Path, scenes: Sequence[str]) -> str:
     return f"{len(names & set(scenes))} of the {len(scenes)} scored scenes, by name"
 
 
-def baselines(arguments: argparse.Namespace, dataset: DriveDataset, spec: InputSpec | None) -> dict[str, Predictor]:
-    """Return name -> predictors that know the drives of --mean-of but never look at an image."""
+def baselines(arguments: argparse.Namespace, spec: InputSpec | None) -> dict[str, Predictor]:
+    """Return name -> predictors that know the drives of --mean-of, of any split, but never look at an image."""
     if not arguments.mean_of:
         return {}
     assert spec is not None  # --predictions was refused
+    from surround_depth.data.build import open_dataset
     from surround_depth.evaluation.baseline import per_pixel_mean_m, per_pixel_median_m
     from surround_depth.evaluation.predictors import constant_predictor
     from surround_depth.evaluation.run import samples_of, true_depths
+    from surround_depth.metrics.protocols import protocol
+    from surround_depth.metrics.scoreboard import ScoredRange
 
+    dataset = open_dataset(arguments.dataset, arguments.root, version=arguments.version, masks=arguments.masks)
+    farthest_m = protocol(arguments.protocol).rule(arguments.dataset).scored_range.max_depth_m
+    limits = ScoredRange(max_depth_m=farthest_m)
     found = {}
     for name, baseline in (("per-pixel mean", per_pixel_mean_m), ("per-pixel median", per_pixel_median_m)):
         training = samples_of(map(dataset.sequence, arguments.mean_of), stride=arguments.stride)
-        found[name] = constant_predictor(baseline(true_depths(training, spec)), spec)
+        found[name] = constant_predictor(baseline(true_depths(training, spec), limits), spec)
     return found
 
 
@@ -189,7 +196,19 @@ def require_room(arguments: argparse.Namespace, facts: dict[str, str]) -> None:
         )
 
 
-def evaluate(arguments: argparse.Namespace, stack: ExitStack) -> None:
+def require_writable(folder: Path) -> None:
+    """Find out now, not after hours."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"--out {folder} cannot be made ({error.strerror}); give a folder that can be written"
+        ) from error
+    if not os.access(folder, os.W_OK):
+        raise DataError(f"--out {folder} cannot be written; check its permissions, or give another")
+
+
+def evaluate(arguments: argparse.Namespace, worker: Worker, stack: ExitStack) -> None:
     """Score, and leave the results; in a process that only lends a hand, leave its share."""
     from surround_depth.data.build import open_dataset
     from surround_depth.evaluation.conditions import conditions_of
@@ -199,11 +218,9 @@ def evaluate(arguments: argparse.Namespace, stack: ExitStack) -> None:
     from surround_depth.evaluation.sample_list import in_list_order
     from surround_depth.evaluation.score_report import ScoreReport
     from surround_depth.evaluation.score_run import ScoreRun
-    from surround_depth.evaluation.shards import Worker
 
     if arguments.mean_of and arguments.predictions is not None:
         raise ConfigError("--mean-of needs the size of an engine or checkpoint; leave it out with --predictions")
-    worker = Worker.from_environment()
     predictor, facts, spec = open_method(arguments, worker, stack)
     data_options = {key: getattr(arguments, key) for key in ("version", "split", "masks", "on_damage")}
     dataset = open_dataset(arguments.dataset, arguments.root, **data_options)
@@ -229,7 +246,7 @@ def evaluate(arguments: argparse.Namespace, stack: ExitStack) -> None:
     share = run.score(facts["name"], evaluator, notes=notes, progress=show_progress)
     others = {
         name: run.score(name, run.evaluator(baseline, only_depth=True))
-        for name, baseline in baselines(arguments, dataset, spec).items()
+        for name, baseline in baselines(arguments, spec).items()
     }
     if share is not None:
         found = {name: other for name, other in others.items() if other is not None}
@@ -251,6 +268,7 @@ def write_results(
 
     write_scores(arguments.out, report)
     text, compared = markdown(report), None
+    write_atomic(arguments.out / TABLES_NAME, text.encode())  # also where the comparison is refused
     if arguments.compare is not None:
         first, second = read_scores(arguments.compare), read_scores(arguments.out)
         compared = comparison_section(first, second, compare(first, second))
@@ -266,8 +284,12 @@ def main() -> None:
     arguments = parse_arguments()
     if arguments.stride < 1 or arguments.frames < 0:
         raise ConfigError(f"--stride {arguments.stride}, --frames {arguments.frames}: expected at least 1 and 0")
-    with ExitStack() as stack:
-        evaluate(arguments, stack)
+    from surround_depth.evaluation.shards import Worker, reporting_failure
+
+    worker = Worker.from_environment()
+    with reporting_failure(arguments.out, worker), ExitStack() as stack:
+        require_writable(arguments.out)
+        evaluate(arguments, worker, stack)
 
 
 if __name__ == "__main__":

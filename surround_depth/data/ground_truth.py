@@ -39,6 +39,9 @@ class GroundTruth:
     Args:
         dataset: "nuscenes", "ddad" or "synthetic"; decides between the protocol's rules.
         kind: LiDAR, which every published protocol means, or exact dense depth.
+
+    Raises:
+        ConfigError: dense truth for a protocol that is about a fault of LiDAR truth.
     """
 
     def __init__(self, protocol: Protocol, dataset: str, kind: TruthKind = "lidar") -> None:
@@ -48,7 +51,9 @@ class GroundTruth:
         self.rule: DatasetRule = protocol.rule(dataset)
         self._plans: dict[tuple[str, tuple[ImageWindow, ...]], ImagePlans] = {}
         self._kept: dict[tuple[str, str, ImageWindow], NDArray[np.bool_]] = {}
-        self._last: tuple[Sample, tuple[SparseDepth, ...]] | None = None
+        self._recent: list[tuple[Sample, tuple[SparseDepth, ...]]] = []  # flicker goes between two samples
+        if kind == "dense" and self.rule.vertical_K_factor != 1.0:
+            raise ConfigError(f"protocol {protocol.name} is a fault in how LiDAR is projected; score it against lidar")
 
     def truths(self, sample: Sample, windows: Sequence[ImageWindow]) -> tuple[CameraTruth, ...]:
         """Return the truth of every camera; empty for one without an image.
@@ -96,13 +101,14 @@ class GroundTruth:
         )
 
     def recorded(self, sample: Sample) -> tuple[SparseDepth, ...]:
-        """Return the truth [N] on the pixels of the recorded images, kept for the sample asked for last."""
-        if self._last is None or self._last[0] is not sample:
-            cameras = sample.frame.rig.cameras
-            valid = sample.frame.camera_valid
-            depths = tuple(self._recorded(sample, i, c) if valid[i] else NO_PIXEL for i, c in enumerate(cameras))
-            self._last = sample, depths
-        return self._last[1]
+        """Return the truth [N] on the pixels of the recorded images, kept for the two samples asked for last."""
+        for known, depths in self._recent:
+            if known is sample:
+                return depths
+        cameras, valid = sample.frame.rig.cameras, sample.frame.camera_valid
+        depths = tuple(self._recorded(sample, i, c) if valid[i] else NO_PIXEL for i, c in enumerate(cameras))
+        self._recent = [*self._recent[-1:], (sample, depths)]
+        return depths
 
     def _brought_to(
         self, rig: Rig, depths: Sequence[SparseDepth], windows: Sequence[ImageWindow]

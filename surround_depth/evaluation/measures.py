@@ -1,6 +1,6 @@
 """What is measured beside depth errors, on one moment, camera by camera or on the whole rig.
 
-Groups: "band 0-10 m" ..., "overlap", "edges" (dense truth), "confidence", "sparsification", "reliability 0.9-1.0" ...,
+Groups: "band 0-10 m" ..., "edges" (dense truth), "confidence", "sparsification", "reliability 0.9-1.0" ...,
 "cloud". What needs several moments is in `evaluation.across`.
 """
 
@@ -15,7 +15,7 @@ from surround_depth.data.ground_truth import CameraTruth, GroundTruth
 from surround_depth.data.sample import DenseTruth
 from surround_depth.evaluation.moment import Moment
 from surround_depth.geometry import Array, transform, unit_rays
-from surround_depth.metrics.bands import answered_errors, band_errors
+from surround_depth.metrics.bands import band_errors
 from surround_depth.metrics.cloud import SensorView, cloud_measure
 from surround_depth.metrics.edges import edge_measure
 from surround_depth.metrics.measure import Measure
@@ -40,7 +40,6 @@ def measure_moment(moment: Moment, truth: GroundTruth) -> Iterator[Record]:
     """
     limits = truth.rule.scored_range
     yield from _bands(moment, limits)
-    yield from _overlaps(moment, truth)
     yield from _confidence(moment, limits)
     if truth.kind == "dense":
         yield from _edges(moment, limits)
@@ -62,18 +61,6 @@ def _bands(moment: Moment, limits: ScoredRange) -> Iterator[Record]:
     for camera, truth, answer_m in _per_camera(moment, moment.truths, moment.answers_m):
         measures = band_errors(scored(answer_m, limits), truth.depth_m, within(truth.depth_m, limits))
         yield from (moment.record(camera, group, measure) for group, measure in measures.items())
-
-
-def _overlaps(moment: Moment, truth: GroundTruth) -> Iterator[Record]:
-    overlaps = truth.overlaps(moment.sample, moment.prediction.windows)
-    if overlaps is None or len(moment.sample.frame.rig) < 2:
-        return
-    limits = truth.rule.scored_range
-    answers_m = moment.read(moment.prediction.depth_m, overlaps)
-    for camera, seen, answer_m in _per_camera(moment, overlaps, answers_m):
-        counted = within(seen.depth_m, limits)
-        measure = answered_errors(scored(answer_m, limits)[counted], seen.depth_m[counted])
-        yield moment.record(camera, "overlap", measure)
 
 
 def _per_camera(

@@ -30,6 +30,7 @@ class ListedSample:
     index: int  # place in the list
     sequence: SampleSequence
     position: int  # in the sequence
+    follows: bool = False  # the sample before it in the sequence is in the list too: flicker may ask for it
 
 
 @dataclass(frozen=True, eq=False)

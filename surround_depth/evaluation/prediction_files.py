@@ -131,10 +131,18 @@ def write_note(root: Path, note: PredictionNote) -> None:
     write_atomic(root / NOTE_NAME, (json.dumps(note.model_dump(), indent=2) + "\n").encode())
 
 
-def no_answer(camera: Camera) -> Answer:
-    """Return NaN for every recorded pixel: the truth there still counts, as not answered."""
-    size = camera.height_px, camera.width_px
-    return Answer(np.full(size, np.nan, np.float32), ImageWindow.whole(*size, *size))
+def no_answer(camera: Camera, like: Answer | None) -> Answer:
+    """Return NaN everywhere: the truth there still counts, as not answered.
+
+    Args:
+        like: another answer for this camera, whose grid is taken: protocols that score on the grid must find the same
+            truth, answered or not. Without one every recorded pixel is a pixel of the grid.
+    """
+    if like is None:
+        size = camera.height_px, camera.width_px
+        return Answer(np.full(size, np.nan, np.float32), ImageWindow.whole(*size, *size))
+    confidence = None if like.confidence is None else np.zeros_like(like.confidence)
+    return Answer(np.full_like(like.depth_m, np.nan), like.window, confidence)
 
 
 def _npz_keys(path: Path) -> frozenset[str]:

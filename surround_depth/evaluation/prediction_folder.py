@@ -51,6 +51,7 @@ class PredictionFolder:
     """Frame id -> SHA-256 over the bytes of its files, in the order of the cameras."""
     missing: list[str] = field(default_factory=list, init=False)
     """<frame_id>/<CAMERA> of what was not there and counts as no answer."""
+    _examples: dict[str, Answer | None] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.root = require_root(self.root, "prediction")
@@ -79,12 +80,24 @@ class PredictionFolder:
             raise DataError(f"{self.root / stem} is there as {' and '.join(found)}; keep one of them")
         if not found and self.when_missing == "no_answer":
             self.missing.append(stem)
-            return no_answer(camera)
+            return no_answer(camera, self._any_answer(camera))
         if not found:
             raise DataError(self._absence(stem))
         path = path_inside(self.root, stem + found[0], f"prediction of {stem}")
         digest.update(path.read_bytes())
         return read_answer(path, camera, self.note)
+
+    def _any_answer(self, camera: Camera) -> Answer | None:
+        """Return the folder's first answer for a camera, looked for once; None where there is none."""
+        if camera.name not in self._examples:
+            files = (path for suffix in SUFFIXES for path in self.root.rglob(camera.name + suffix))
+            first = min(files, default=None)
+            example = None
+            if first is not None:
+                relative = first.relative_to(self.root).as_posix()
+                example = read_answer(path_inside(self.root, relative, "prediction folder"), camera, self.note)
+            self._examples[camera.name] = example
+        return self._examples[camera.name]
 
     def _absence(self, stem: str) -> str:
         """Say what is missing, and what is there instead: most often the ids are of another kind."""

@@ -25,8 +25,7 @@ from surround_depth.evaluation.measures import measure_moment
 from surround_depth.evaluation.moment import ListedSample, Moment
 from surround_depth.evaluation.prediction import Prediction, Predictor
 from surround_depth.frame import EncodedImage
-from surround_depth.metrics.compare import Pairs, UnitScore, score_unit_batch
-from surround_depth.metrics.measure import Measure
+from surround_depth.metrics.compare import Pairs, score_unit_batch
 from surround_depth.metrics.protocols import Protocol
 from surround_depth.metrics.records import Record
 
@@ -50,7 +49,10 @@ class BatchResult:
 def listed_samples(sequences: Iterable[SampleSequence], stride: int = 1) -> list[ListedSample]:
     """Return every `stride`-th sample of the sequences, numbered in order."""
     places = [(sequence, position) for sequence in sequences for position in range(0, len(sequence), stride)]
-    return [ListedSample(index, sequence, position) for index, (sequence, position) in enumerate(places)]
+    return [
+        ListedSample(index, sequence, position, follows=stride == 1 and position > 0)
+        for index, (sequence, position) in enumerate(places)
+    ]
 
 
 def batches(samples: Sequence[ListedSample], protocol: Protocol) -> list[Batch]:
@@ -101,8 +103,7 @@ class Evaluator:
             try:
                 moment = self.moment(listed)
                 if not self._only_depth:
-                    records += measure_moment(moment, self.truth)
-                    records += self._flicker(moment)
+                    records += [*measure_moment(moment, self.truth), *self._flicker(moment)]
             except DataError as error:
                 if not self._skips_damage:
                     raise
@@ -130,14 +131,14 @@ class Evaluator:
         return Moment(listed, sample, prediction, truths, self.protocol.resampling)
 
     def _flicker(self, moment: Moment) -> Iterator[Record]:
-        """Yield what changed since the sample before in the drive, which is read again unless it was scored last."""
+        """Yield what changed since the sample before, where the list has it; read again unless it was scored last."""
         listed, last = moment.listed, self._last
-        if listed.position == 0:
+        if not listed.follows:
             return
         place = listed.sequence.name, listed.position - 1
         if last is None or (last.listed.sequence.name, last.listed.position) != place:
             try:
-                last = self.moment(ListedSample(listed.index, listed.sequence, listed.position - 1))
+                last = self.moment(replace(listed, position=listed.position - 1))
             except DataError:
                 if not self._skips_damage:
                     raise
@@ -157,14 +158,7 @@ class Evaluator:
             for m in moments
         ]
         scores = score_unit_batch(cameras, pairs, self.protocol, self.truth.rule.scored_range)
-        return [_unit_record(moments[0], score) for score in scores]
-
-
-def _unit_record(first: Moment, score: UnitScore) -> Record:
-    """Return the record of a unit that begins with the moment `first`."""
-    errors = Measure.of_errors(score.errors)
-    values = {**errors.values, "coverage": score.coverage, "ratio": score.ratio}
-    return first.record(score.camera, score.group, Measure(values, errors.n_pixels))
+        return [moments[0].record(score.camera, score.group, score.measure()) for score in scores]
 
 
 def _require_fit(sample: Sample, prediction: Prediction) -> None:

@@ -26,7 +26,11 @@ def in_list_order(samples: Sequence[ListedSample], split: Split | None) -> list[
         item = sample.sequence.split_items[sample.position]  # type: ignore[attr-defined]  # every sequence of a split
         waiting.setdefault(item, deque()).append(sample)
     ordered = [waiting[item].popleft() for item in split.items if waiting.get(item)]
-    return [replace(sample, index=index) for index, sample in enumerate(ordered)]
+    listed = {(sample.sequence.name, sample.position) for sample in ordered}
+    return [
+        replace(sample, index=index, follows=(sample.sequence.name, sample.position - 1) in listed)
+        for index, sample in enumerate(ordered)
+    ]
 
 
 def describe_samples(

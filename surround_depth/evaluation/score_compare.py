@@ -91,6 +91,8 @@ def read_scores(folder: Path) -> SavedScores:
         records = [Record.from_dict(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} cannot be read ({error}); evaluate again") from error
+    if not records:
+        raise DataError(f"{path} is empty; evaluate again")
     return SavedScores(folder, scores, records)
 
 
@@ -113,6 +115,11 @@ def require_same_task(saved: SavedScores, origin: ScoreOrigin) -> None:
     if int(origin.samples["n_sequences"]) < MIN_SEQUENCES:
         n = origin.samples["n_sequences"]
         raise DataError(f"a comparison pairs drives, and {n} say nothing; score at least {MIN_SEQUENCES}")
+    kind = saved.scores["truth"].get("kind")
+    if kind != origin.truth_kind:
+        raise DataError(
+            f"{saved.folder} is scored against {kind}, this run against {origin.truth_kind}; use one --truth"
+        )
     own, other = saved.scores["predictor"].get("grid"), origin.predictor.get("grid")
     if origin.protocol.truth in ("downsampled", "network") and own != other:
         raise DataError(

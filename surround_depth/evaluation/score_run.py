@@ -9,7 +9,7 @@ from pathlib import Path
 from surround_depth.evaluation.prediction import Predictor
 from surround_depth.evaluation.protocol_run import Batch, Evaluator
 from surround_depth.evaluation.score_report import ScoreOrigin
-from surround_depth.evaluation.shards import DEFAULT_TIMEOUT_S, ShardFolder, Share, Worker, fingerprint
+from surround_depth.evaluation.shards import DEFAULT_TIMEOUT_S, ShardFolder, Share, Worker, fingerprint, joined
 
 Notes = Mapping[str, tuple[str, ...]]
 
@@ -57,10 +57,10 @@ class ScoreRun:
         """
         run = fingerprint(origin=self.origin.as_dict(), method=name, skips_damage=self.skips_damage)
         shards = ShardFolder(self.out, run, self.worker)
+        own = self._own_share(evaluator, notes, progress)
         if self.worker.world == 1:
-            return self._own_share(evaluator, notes, progress)
-        with shards.reporting_failure():
-            shards.write(self._own_share(evaluator, notes, progress))
+            return joined([own])
+        shards.write(own)
         return shards.gather(len(self.batches), timeout_s=self.timeout_s) if self.worker.rank == 0 else None
 
     def _own_share(

@@ -11,10 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -55,7 +54,8 @@ class Worker:
         """Return what `torchrun` says of this process; one process alone where it says nothing.
 
         Raises:
-            ConfigError: RANK or WORLD_SIZE is not a number, or only one of them is there.
+            ConfigError: RANK or WORLD_SIZE is not a number, only one of them is there, or nothing tells this launch
+                from the one before.
         """
         rank, world = environment.get("RANK"), environment.get("WORLD_SIZE")
         if rank is None and world is None:
@@ -70,7 +70,14 @@ class Worker:
         local = [environment.get(name, default) for name, default in (("LOCAL_RANK", "0"), ("LOCAL_WORLD_SIZE", "1"))]
         if not all(number.isdecimal() for number in local):
             raise ConfigError(f"LOCAL_RANK, LOCAL_WORLD_SIZE are {local}; torchrun sets numbers")
-        return cls(int(rank), int(world), "/".join(launch), int(local[0]), max(1, int(local[1])))
+        worker = cls(int(rank), int(world), "/".join(launch), int(local[0]), max(1, int(local[1])))
+        has_name = environment.get("TORCHELASTIC_RUN_ID", "none") not in ("", "none")
+        if worker.world > 1 and not has_name and environment.get("LOCAL_WORLD_SIZE") != world:
+            raise ConfigError(
+                f"WORLD_SIZE is {world} and nothing tells this launch from an earlier one: set TORCHELASTIC_RUN_ID to "
+                "one new value for all processes (torchrun --rdzv_id=VALUE)"
+            )
+        return worker
 
     def share(self, n_batches: int) -> range:
         """Return the batches of this process: neighbouring ones, as many as the others have, or one more."""
@@ -123,9 +130,26 @@ def fingerprint(**facts: object) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
 
+def launch_folder(out: Path, worker: Worker) -> Path:
+    """Return where the processes of one launch leave their shares and marks."""
+    return out / f"shards-{fingerprint(launch=worker.launch)[:16]}"
+
+
+@contextmanager
+def reporting_failure(out: Path, worker: Worker) -> Iterator[None]:
+    """Leave a mark when the body raises in one of several processes, so that rank 0 does not wait for it."""
+    try:
+        yield
+    except BaseException as error:
+        if worker.world > 1 and worker.rank > 0:
+            mark = launch_folder(out, worker) / _failure_name(worker.rank)
+            write_atomic(mark, (str(error) or type(error).__name__).encode())
+        raise
+
+
 @dataclass(frozen=True)
 class ShardFolder:
-    """Where the processes of one run leave their shares: `OUT/shards-<fingerprint>/rank-000-of-004.json`."""
+    """Where the processes leave their shares of one run: `OUT/shards-<launch>/<run>-rank-000-of-004.json`."""
 
     out: Path
     run: str
@@ -135,18 +159,7 @@ class ShardFolder:
     @property
     def path(self) -> Path:
         """The folder."""
-        return self.out / f"shards-{fingerprint(run=self.run, launch=self.worker.launch)[:16]}"
-
-    @contextmanager
-    def reporting_failure(self) -> Iterator[None]:
-        """Leave a mark when the body raises, so that rank 0 does not wait for this process."""
-        for stale in (self._share(self.worker.rank), self._failure(self.worker.rank)):
-            stale.unlink(missing_ok=True)
-        try:
-            yield
-        except BaseException as error:
-            write_atomic(self._failure(self.worker.rank), (str(error) or type(error).__name__).encode())
-            raise
+        return launch_folder(self.out, self.worker)
 
     def write(self, share: Share) -> None:
         """Leave the share of this process."""
@@ -171,7 +184,10 @@ class ShardFolder:
         whole = joined(self._read(rank) for rank in range(self.worker.world))
         if list(whole.results) != list(range(n_batches)):
             raise DataError(f"{self.path}: {len(whole.results)} results do not make {n_batches} batches; start again")
-        shutil.rmtree(self.path, ignore_errors=True)
+        for rank in range(self.worker.world):
+            self._share(rank).unlink(missing_ok=True)
+        with suppress(OSError):  # another run of this launch still needs it
+            self.path.rmdir()
         return whole
 
     def _read(self, rank: int) -> Share:
@@ -182,15 +198,17 @@ class ShardFolder:
         return Share.from_dict(tree)
 
     def _require_no_failure(self) -> None:
-        for rank in range(self.worker.world):
-            if self._failure(rank).exists():
-                raise DataError(f"rank {rank} of {self.worker.world} failed: {self._failure(rank).read_text()}")
+        for rank in range(1, self.worker.world):
+            mark = self.path / _failure_name(rank)
+            if mark.exists():
+                raise DataError(f"rank {rank} of {self.worker.world} failed: {mark.read_text()}")
 
     def _share(self, rank: int) -> Path:
-        return self.path / f"rank-{rank:03d}-of-{self.worker.world:03d}.json"
+        return self.path / f"{self.run[:16]}-rank-{rank:03d}-of-{self.worker.world:03d}.json"
 
-    def _failure(self, rank: int) -> Path:
-        return self.path / f"rank-{rank:03d}-of-{self.worker.world:03d}.failed"
+
+def _failure_name(rank: int) -> str:
+    return f"rank-{rank:03d}.failed"
 
 
 def _tree_of(result: BatchResult) -> dict[str, Any]:

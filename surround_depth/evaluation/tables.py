@@ -22,9 +22,10 @@ class Table:
 
     def markdown(self) -> str:
         """Return the table in GitHub's Markdown, first column left-aligned, numbers right."""
-        widths = [max(len(line[i]) for line in (self.header, *self.rows)) for i in range(len(self.header))]
+        header, *rows = [tuple(cell.replace("|", "\\|") for cell in line) for line in (self.header, *self.rows)]
+        widths = [max(len(line[i]) for line in (header, *rows)) for i in range(len(header))]
         rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-        lines = [self.header, tuple(rule), *self.rows]
+        lines = [header, tuple(rule), *rows]
         return "\n".join(f"| {_padded(line, widths)} |" for line in lines)
 
     def html(self) -> str:

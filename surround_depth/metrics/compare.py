@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surround_depth.metrics.depth import NO_PIXELS, DepthErrors, depth_errors
+from surround_depth.metrics.measure import Measure
 from surround_depth.metrics.protocols import MedianKind, Protocol
 from surround_depth.metrics.scoreboard import ScoredRange
 
@@ -41,6 +42,11 @@ class UnitScore:
     """Share of the scored truth that was answered; NaN without any."""
     ratio: float
     """The factor the answers were multiplied by; with several images in a unit the mean of theirs."""
+
+    def measure(self) -> Measure:
+        """Return the errors with coverage and ratio as named values."""
+        errors = Measure.of_errors(self.errors)
+        return Measure({**errors.values, "coverage": self.coverage, "ratio": self.ratio}, errors.n_pixels)
 
 
 def score_unit_batch(
@@ -76,9 +82,9 @@ def _score_camera(
     groups["shared"] = [_shared_factor(moment, protocol, scored_range) for moment in batch]
     for group, factors in groups.items():
         scaled = np.concatenate(
-            [_bounded(answers * np.float32(f), scored_range) for (_, answers), f in zip(counted, factors, strict=True)]
+            [_bounded(_times(answers, f), scored_range) for (_, answers), f in zip(counted, factors, strict=True)]
         )
-        errors = depth_errors(scaled, truth_m) if len(truth_m) else _empty(images, protocol)
+        errors = depth_errors(scaled, truth_m) if len(truth_m) else _empty(images, n_true, protocol)
         yield UnitScore(camera, group, errors, coverage, float(np.mean(factors)))
 
 
@@ -115,17 +121,18 @@ def _factors(counted: Sequence[tuple[Values, Values]], kind: MedianKind) -> list
 
 
 def median_factor(truth_m: Values, answer_m: Values, *, lower: bool) -> float:
-    """Return median(truth) / median(answer); 1 where there is nothing.
+    """Return median(truth) / median(answer); 1 where there is nothing, infinite where the median answer is zero.
 
     Args:
         lower: of an even count the lower middle counts (torch.median), not the mean of the two (numpy.median).
     """
     if not len(truth_m):
         return 1.0
-    if lower:
-        middle = (len(truth_m) - 1) // 2
-        return float(np.partition(truth_m, middle)[middle] / np.partition(answer_m, middle)[middle])
-    return float(np.median(truth_m) / np.median(answer_m))
+    middle = (len(truth_m) - 1) // 2
+    true, answered = (
+        (np.partition(values, middle)[middle] if lower else np.median(values)) for values in (truth_m, answer_m)
+    )
+    return float(true) / float(answered) if answered else float("inf")
 
 
 def _shared_factor(moment: Sequence[Pairs], protocol: Protocol, scored_range: ScoredRange) -> float:
@@ -135,7 +142,16 @@ def _shared_factor(moment: Sequence[Pairs], protocol: Protocol, scored_range: Sc
     return float(np.mean(factors)) if factors else 1.0
 
 
-def _empty(images: Sequence[Pairs], protocol: Protocol) -> DepthErrors:
-    """Return what a unit without scored pixels counts: vidar skips images without any truth, and adds -1 for others."""
-    has_truth = any(np.isfinite(pairs.truth_m).any() for pairs in images)
-    return MINUS_ONE if protocol.empty == "minus_one" and has_truth else NO_PIXELS
+def _times(answer_m: Values, factor: float) -> Values:
+    """Return the scaled answers. A median answer of zero makes the factor infinite: zero stays zero, the rest far."""
+    with np.errstate(invalid="ignore"):
+        return np.where(answer_m == 0, answer_m, answer_m * np.float32(factor))
+
+
+def _empty(images: Sequence[Pairs], n_true: int, protocol: Protocol) -> DepthErrors:
+    """Return what a unit without scored pixels counts: -1 in vidar where it has truth, but none in range.
+
+    Truth in range that nobody answered is no error: it is left out, and told by the coverage.
+    """
+    out_of_range = n_true == 0 and any(np.isfinite(pairs.truth_m).any() for pairs in images)
+    return MINUS_ONE if protocol.empty == "minus_one" and out_of_range else NO_PIXELS

@@ -48,7 +48,7 @@ def consistency(pairs: Sequence[DistancePairs]) -> Measure:
     return Measure.of_errors(depth_errors(neighbour_m, own_m))
 
 
-def consistency_pairs(rig: Rig, depth_m: Maps, truth_m: Maps) -> tuple[DistancePairs, ...]:
+def consistency_pairs(rig: Rig, distances_m: Array, truth_m: Maps) -> tuple[DistancePairs, ...]:
     """Return the pairs of each camera [N] by the published rule, faults included.
 
     At every pixel with truth (no range cap): lift with the TRUE depth, project into each ring neighbour by the static
@@ -57,12 +57,11 @@ def consistency_pairs(rig: Rig, depth_m: Maps, truth_m: Maps) -> tuple[DistanceP
 
     Args:
         rig: cameras at the network's size [H, W].
-        depth_m: predicted z-depth [N, H, W], clamped to the scored range as the source does; NaN = no answer.
+        distances_m: `vehicle_distances` of the predicted depth, clamped to the scored range as the source does.
         truth_m: true z-depth [N, H, W]; NaN or 0 = none.
 
     Source: utils/logger.py of CylinderDepth (protocols.md, section 5).
     """
-    distances_m = vehicle_distances(rig, depth_m)
     pairs = []
     for i, neighbours in enumerate(ring_neighbours(rig)):
         row, column = _true_pixels(truth_m[i])
@@ -76,7 +75,7 @@ def consistency_pairs(rig: Rig, depth_m: Maps, truth_m: Maps) -> tuple[DistanceP
     return tuple(pairs)
 
 
-def visible_pairs(rig: Rig, depth_m: Maps, truth_m: Maps) -> tuple[DistancePairs, ...]:
+def visible_pairs(rig: Rig, distances_m: Array, truth_m: Maps) -> tuple[DistancePairs, ...]:
     """Return the pairs of each camera [N] by our rule: only what the neighbour truly sees, each neighbour by itself.
 
     As `consistency_pairs`, but a point counts in a neighbour only in front of it, outside both own-body masks, and
@@ -84,7 +83,6 @@ def visible_pairs(rig: Rig, depth_m: Maps, truth_m: Maps) -> tuple[DistancePairs
     neighbours see gives two pairs. With sparse truth few points pass the depth test: use it on dense truth, or on
     truth accumulated over sweeps.
     """
-    distances_m = vehicle_distances(rig, depth_m)
     return tuple(
         _joined(_visible_in_neighbours(rig, i, neighbours, distances_m, truth_m))
         for i, neighbours in enumerate(ring_neighbours(rig))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from surround_depth.metrics.protocols import Protocol
-from surround_depth.metrics.records import RIG, Record
+from surround_depth.metrics.records import Record
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,9 @@ class GroupMeans:
 def protocol_means(records: Iterable[Record], protocol: Protocol) -> dict[str, GroupMeans]:
     """Return group -> means, in the order in which the groups were met.
 
-    Depth errors ("metric", "median", "shared") follow the protocol: its order of means, its policy for empty units.
-    Every other group is ours: units first, then cameras, empty ones left out.
+    Depth errors ("metric", "median", "shared") follow the protocol: its order of means, its policy for empty units;
+    "overlap" and "consistency" its order. Every other group is ours: units first, then cameras. Empty units are left
+    out where the protocol has no say.
     """
     groups: dict[str, list[Record]] = {}
     for record in records:
@@ -48,6 +49,8 @@ def protocol_means(records: Iterable[Record], protocol: Protocol) -> dict[str, G
 
 
 ERROR_GROUPS = ("metric", "median", "shared")
+POOLED_GROUPS = (*ERROR_GROUPS, "overlap", "overlap median", "consistency", "consistency+")
+"""Taken over a protocol's batches, so their means are taken in its order."""
 
 
 def _group_means(name: str, records: Sequence[Record], protocol: Protocol) -> GroupMeans:
@@ -59,16 +62,17 @@ def _group_means(name: str, records: Sequence[Record], protocol: Protocol) -> Gr
         | _coverage([r for r in records if r.camera == camera])
         for camera in dict.fromkeys(r.camera for r in records)
     }
-    if follows and protocol.batch_first:
+    if name in POOLED_GROUPS and protocol.batch_first:
         by_batch: dict[int, list[Mapping[str, float]]] = {}
-        for record in counted:
-            by_batch.setdefault(record.index, []).append(record.values)
-        mean = _mean([_mean(values) for values in by_batch.values()]) | _coverage(records)
+        for record, values in rows:
+            by_batch.setdefault(record.index, []).append(values)
+        mean = _mean([_mean(values) for values in by_batch.values()])
     else:
-        seen = [values for camera, values in cameras.items() if any(r.camera == camera for r in counted)]
-        mean = cameras[RIG] if tuple(cameras) == (RIG,) else _mean(seen)
+        mean = _mean([values for camera, values in cameras.items() if any(r.camera == camera for r in counted)])
     n_empty = sum(r.n_pixels == 0 for r in records)
-    return GroupMeans(cameras, mean, len(records), n_empty, sum(r.n_pixels for r in records))
+    return GroupMeans(
+        cameras, mean | _camera_coverage(cameras), len(records), n_empty, sum(r.n_pixels for r in records)
+    )
 
 
 def _counts_empty(record: Record, protocol: Protocol) -> bool:
@@ -89,6 +93,12 @@ def _mean(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 def _coverage(records: Sequence[Record]) -> dict[str, float]:
     """Return the mean coverage of all units that have truth: silence must not drop out together with its errors."""
     shares = [r.values["coverage"] for r in records if not math.isnan(r.values.get("coverage", math.nan))]
+    return {"coverage": float(np.mean(shares))} if shares else {}
+
+
+def _camera_coverage(cameras: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean coverage over all cameras that have truth, also those that answered nothing at all."""
+    shares = [values["coverage"] for values in cameras.values() if "coverage" in values]
     return {"coverage": float(np.mean(shares))} if shares else {}
 
 

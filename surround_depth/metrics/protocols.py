@@ -2,8 +2,8 @@
 
 `protocol("sd")` is what SurroundDepth and its successors report, `vf` VFDepth, `cv` CVCDepth and CylinderDepth, `vi`
 vidar (FSM, SESC), `r3` R3D3, `so` SelfOcc; `strict` is ours and the default; `network` is the quick rule of playback
-and training. Variants: `sd:noflip`, `r3:bug`. What each switch does, with sources, is in docs/protocols.md. The records
-only say what is done: `data.ground_truth` makes the truth, `metrics.compare` the numbers.
+and training. Variants: `sd:noflip`, `vi:pp`, `cv:flip`, `r3:bug`. What each switch does, with sources, is in
+docs/protocols.md. The records only say what is done: `data.ground_truth` makes truth, `metrics.compare` numbers.
 """
 
 from __future__ import annotations
@@ -209,7 +209,9 @@ PROTOCOLS: Mapping[str, Protocol] = {
         replace(_SD, name="sd:noflip", title="SurroundDepth without flip (S3Depth)", flip="off"),
         _VF,
         _CV,
+        replace(_CV, name="cv:flip", title="CVCDepth with flip", flip="depth"),
         _VI,
+        replace(_VI, name="vi:pp", title="vidar, post-processed", flip="disparity"),
         _R3,
         replace(
             _R3,

@@ -83,7 +83,9 @@ def test_saved_answers_score_the_same(checkout: Path, tree: Path, scored: tuple[
 def test_two_processes_score_the_same(checkout: Path, tree: Path, scored: tuple[Path, Result]) -> None:
     folder, _ = scored
     options = ("--engine", "engine", "--dataset", "synthetic", "--root", tree, "--out", "shared")
-    workers = [start(checkout, folder, *options, RANK=str(rank), WORLD_SIZE="2") for rank in (0, 1)]
+    workers = [
+        start(checkout, folder, *options, RANK=str(rank), WORLD_SIZE="2", TORCHELASTIC_RUN_ID="1") for rank in (0, 1)
+    ]
     for worker in workers:
         _, errors = worker.communicate(timeout=120)
         assert worker.returncode == 0, errors
@@ -104,7 +106,9 @@ def test_a_failing_process_is_named(checkout: Path, tree: Path, scored: tuple[Pa
     shutil.rmtree(folder / "partial" / next(record["frame_id"] for record in records if record["index"] == 1))
     common = ("--predictions", "partial", "--dataset", "synthetic", "--root", tree, "--on-damage", "skip")
     options = (*common, "--out", "failing")  # a missing answer is no damage of the data
-    workers = [start(checkout, folder, *options, RANK=str(rank), WORLD_SIZE="2") for rank in (0, 1)]
+    workers = [
+        start(checkout, folder, *options, RANK=str(rank), WORLD_SIZE="2", TORCHELASTIC_RUN_ID="1") for rank in (0, 1)
+    ]
     errors = [worker.communicate(timeout=120)[1] for worker in workers]
     assert [worker.returncode for worker in workers] == [2, 2]
     assert "/F as .npz, .npy or .png" in errors[1]
@@ -125,7 +129,7 @@ def test_damage_is_skipped_only_when_asked(
     folder, _ = scored
     damaged = tmp_path / "tree"
     shutil.copytree(tree, damaged)
-    image = next((damaged / "samples" / "F").iterdir())
+    image = min((damaged / "samples" / "F").iterdir())  # of the first sample: the second must not be lost with it
     image.write_bytes(image.read_bytes()[:500])
     options = ("--engine", folder / "engine", "--dataset", "synthetic", "--root", damaged, "--out", tmp_path / "out")
     result = evaluate(checkout, tmp_path, *options)

@@ -50,7 +50,11 @@ def records(
     dataset: str = "nuscenes",
 ) -> list[Record]:
     evaluator = Evaluator(predict, protocol(name), dataset, kind=kind)
-    return [record for i in range(len(drive)) for record in evaluator.score((ListedSample(i, drive, i),)).records]
+    return [
+        record
+        for i in range(len(drive))
+        for record in evaluator.score((ListedSample(i, drive, i, follows=i > 0),)).records
+    ]
 
 
 def means(found: Iterable[Record], name: str = "strict") -> dict[str, dict[str, float]]:
@@ -111,7 +115,7 @@ def test_an_answer_that_breathes_flickers() -> None:
 
 def test_the_moment_before_is_read_again_when_another_process_scored_it() -> None:
     evaluator = Evaluator(exact(), protocol("strict"), "nuscenes", kind="dense")
-    alone = evaluator.score((ListedSample(2, DRIVE, 2),)).records
+    alone = evaluator.score((ListedSample(2, DRIVE, 2, follows=True),)).records
     in_order = [r for r in records(exact()) if r.index == 2]
     assert [r.as_dict() for r in alone] == [r.as_dict() for r in in_order]
     assert any(r.group == "flicker" for r in alone)
@@ -176,12 +180,12 @@ class OneDamaged(BoxDrive):
 def test_a_damaged_sample_costs_itself_and_the_flicker_after_it() -> None:
     drive = OneDamaged(n_samples=3)
     evaluator = Evaluator(exact(), protocol("strict"), "nuscenes", skips_damage=True)
-    results = [evaluator.score((ListedSample(i, drive, i),)) for i in range(3)]
+    results = [evaluator.score((ListedSample(i, drive, i, follows=i > 0),)) for i in range(3)]
     assert [result.damage for result in results] == [(), ("box-drive sample 1: image 1 is cut short",), ()]
     assert [bool(result.records) for result in results] == [True, False, True]
     assert not [r for r in results[2].records if r.group == "flicker"]
     with pytest.raises(DataError, match="cut short"):
-        Evaluator(exact(), protocol("strict"), "nuscenes").score((ListedSample(2, drive, 2),))
+        Evaluator(exact(), protocol("strict"), "nuscenes").score((ListedSample(2, drive, 2, follows=True),))
 
 
 def test_a_batch_over_two_drives_is_of_neither() -> None:
@@ -191,3 +195,35 @@ def test_a_batch_over_two_drives_is_of_neither() -> None:
     pooled = {r.sequence for r in found if r.group in ("metric", "median", "consistency")}
     assert pooled == {"box-drive + other"}
     assert {r.sequence for r in found if r.group == "cloud"} == {"box-drive", "other"}
+
+
+def test_flicker_is_taken_over_most_of_what_stands_still() -> None:
+    """The vehicle moves a metre between two moments: with the wrong motion hardly a point would be found again."""
+    found = [r for r in records(exact()) if r.group == "flicker" and r.index == 1]
+    seen = sum(np.isfinite(c.depth_m).sum() for c in Evaluator(exact(), protocol("network"), "nuscenes", kind="dense")
+        .moment(ListedSample(0, DRIVE, 0)).truths)  # fmt: skip
+    assert sum(r.n_pixels for r in found) > 0.7 * seen
+    assert all(r.values["gap_s"] == pytest.approx(0.1) for r in found)
+
+
+def test_flicker_asks_for_nothing_that_the_list_has_not_and_not_across_gaps() -> None:
+    asked = []
+
+    def counting(frame: SurroundFrame) -> Prediction:
+        asked.append(frame.frame_id)
+        return exact()(frame)
+
+    evaluator = Evaluator(counting, protocol("strict"), "nuscenes", kind="dense")
+    found = evaluator.score((ListedSample(0, DRIVE, 2),)).records
+    assert asked == ["box-drive/2"]
+    slow = BoxDrive(n_samples=2, period_ns=1_200_000_000)
+    found += (
+        Evaluator(exact(drive=slow), protocol("strict"), "nuscenes").score((ListedSample(1, slow, 1, True),)).records
+    )
+    assert not [r for r in found if r.group == "flicker"]
+
+
+def test_consistency_is_of_clamped_depth() -> None:
+    far, farther = (means(records(exact(lambda d, i, m=m: np.full_like(d, m)))) for m in (80.0, 800.0))
+    assert far["consistency"] == farther["consistency"]
+    assert far["consistency"]["abs_rel"] > 0.0

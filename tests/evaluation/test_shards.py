@@ -13,7 +13,7 @@ import pytest
 
 from surround_depth.errors import ConfigError, DataError
 from surround_depth.evaluation.protocol_run import BatchResult
-from surround_depth.evaluation.shards import ShardFolder, Share, Worker, fingerprint
+from surround_depth.evaluation.shards import ShardFolder, Share, Worker, fingerprint, reporting_failure
 from surround_depth.metrics.records import Record
 
 RUN = fingerprint(protocol="sd", data="a")
@@ -68,14 +68,14 @@ def test_missing_ranks_are_named(tmp_path: Path) -> None:
 
 
 def test_a_failed_rank_is_not_waited_for(tmp_path: Path) -> None:
-    shards = folders(tmp_path, 2)
-    with pytest.raises(ZeroDivisionError), shards[1].reporting_failure():
+    mine, theirs = folders(tmp_path, 2)
+    with pytest.raises(ZeroDivisionError), reporting_failure(tmp_path, theirs.worker):
         raise ZeroDivisionError("scene-0003 is damaged")
     with pytest.raises(DataError, match="rank 1 of 2 failed: scene-0003 is damaged"):
-        shards[0].gather(2, timeout_s=1e6)
-    with shards[1].reporting_failure():  # started again, it takes its mark back
-        write_all(shards, 2)
-    assert len(shards[0].gather(2, timeout_s=0.0).results) == 2
+        mine.gather(2, timeout_s=1e6)
+    again = [replace(shard, worker=replace(shard.worker, launch="launch 2")) for shard in (mine, theirs)]
+    write_all(again, 2)  # started again it is another launch, which does not see the mark
+    assert len(again[0].gather(2, timeout_s=0.0).results) == 2
 
 
 @pytest.mark.parametrize("other", [{"run": fingerprint(protocol="vf", data="a")}, {"worker": Worker(1, 2, "launch 2")}])
@@ -89,7 +89,7 @@ def test_another_run_is_not_seen(tmp_path: Path, other: dict[str, object]) -> No
 def test_a_forged_share_is_refused(tmp_path: Path) -> None:
     mine, theirs = folders(tmp_path, 2)
     write_all([mine, theirs], 2)
-    path = next(tmp_path.rglob("rank-001-of-002.json"))
+    path = next(tmp_path.rglob("*-rank-001-of-002.json"))
     whole = json.loads(path.read_text())
     for content, complaint in (
         (json.dumps(whole | {"run": "0"}), "another run"),
@@ -105,12 +105,21 @@ def test_a_forged_share_is_refused(tmp_path: Path) -> None:
 
 def test_the_environment_of_torchrun() -> None:
     assert Worker.from_environment({}) == Worker(0, 1)
-    torchrun = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}
+    torchrun = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "7"}
     worker = Worker.from_environment(torchrun)
     assert (worker.rank, worker.world, worker.local_rank, worker.local_world) == (3, 4, 1, 2)
     assert [list(Worker(rank, 3).share(7)) for rank in range(3)] == [[0, 1], [2, 3], [4, 5, 6]]
     assert Worker.from_environment(torchrun | {"MASTER_PORT": "1"}).launch != worker.launch
     assert Worker.from_environment(torchrun | {"LOCAL_WORLD_SIZE": "4"}).launch != worker.launch
+
+
+def test_launches_that_nothing_tells_apart_are_refused() -> None:
+    """Shares of an earlier launch would be merged; on one machine the parent process tells."""
+    for name in ({}, {"TORCHELASTIC_RUN_ID": "none"}):
+        with pytest.raises(ConfigError, match="set TORCHELASTIC_RUN_ID"):
+            Worker.from_environment({"RANK": "0", "WORLD_SIZE": "2", **name})
+    Worker.from_environment({"RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"})
+    Worker.from_environment({"RANK": "0", "WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "val-7"})
 
 
 @pytest.mark.parametrize(

@@ -23,3 +23,7 @@ def test_html_escapes_and_emphasises() -> None:
 def test_ragged_row_is_refused() -> None:
     with pytest.raises(ValueError, match="has 1 cells"):
         Table(("a", "b"), (("x",),))
+
+
+def test_a_bar_in_a_name_does_not_begin_a_column() -> None:
+    assert Table(("method", "AbsRel"), (("a|b", "0.1"),)).markdown().splitlines()[-1] == "| a\\|b   |    0.1 |"

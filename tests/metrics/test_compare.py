@@ -102,6 +102,23 @@ def test_empty_images_follow_the_stated_policy() -> None:
         assert score.errors.n_pixels == 0
 
 
+def test_truth_that_nobody_answered_is_no_minus_one() -> None:
+    """vidar counts -1 for truth out of range; silence about truth in range is told by the coverage."""
+    for name in ("vi", "r3"):
+        silent = one(name, pairs([10.0, 90.0], [NAN, 5.0]))["metric"]
+        assert np.isnan(silent.errors.abs_rel)
+        assert (silent.errors.n_pixels, silent.coverage) == (0, 0.0)
+        assert one(name, pairs([90.0], [NAN]))["metric"].errors.abs_rel == -1.0
+
+
+def test_a_median_answer_of_zero_takes_no_pixel_out() -> None:
+    """The factor is infinite: what is zero stays zero and is clamped near, the rest is clamped far. By hand, range 0.1
+    to 80: zeros give (9.9, 19.9) / (10, 20), 5 m becomes 80 m for 40."""
+    score = one("sd", pairs([10.0, 20.0, 40.0], [0.0, 0.0, 5.0]))["median"]
+    assert (score.errors.n_pixels, score.ratio) == (3, float("inf"))
+    assert score.errors.abs_rel == pytest.approx((0.99 + 0.995 + 1.0) / 3)
+
+
 def test_an_empty_camera_does_not_move_the_shared_factor() -> None:
     moment = [pairs([10.0], [20.0]), pairs([NAN], [3.0])]
     assert by_group(score_unit_batch(["A", "B"], [moment], protocol("sd"), RANGE))["shared"].ratio == pytest.approx(0.5)

@@ -59,6 +59,20 @@ def test_a_camera_without_any_unit_does_not_count() -> None:
     assert protocol_means(rows, protocol("strict"))["metric"].mean["abs_rel"] == pytest.approx(0.2)
 
 
+def test_a_camera_that_answers_nothing_counts_in_what_is_answered() -> None:
+    """Two cameras, one of them silent: half of the truth is answered, whatever the errors of the other."""
+    rows = [record(0, "A", 0.2), record(0, "B", NAN, 0)]
+    rows = [replace(r, values=dict(r.values) | {"coverage": c}) for r, c in zip(rows, (1.0, 0.0), strict=True)]
+    for name in ("strict", "vf"):
+        assert protocol_means(rows, protocol(name))["metric"].mean["coverage"] == pytest.approx(0.5)
+
+
+def test_overlaps_are_pooled_and_averaged_in_the_protocols_order() -> None:
+    rows = [replace(r, group="overlap") for r in LOPSIDED]
+    assert protocol_means(rows, protocol("cv"))["overlap"].mean["abs_rel"] == pytest.approx((0.2 + 0.7) / 2)
+    assert protocol_means(rows, protocol("sd"))["overlap"].mean["abs_rel"] == pytest.approx((0.3 + 1.0) / 2)
+
+
 def test_silence_does_not_drop_out_of_the_coverage_together_with_its_errors() -> None:
     rows = [record(0, "A", 0.2), record(1, "A", NAN, 0)]
     rows = [replace(r, values=dict(r.values) | {"coverage": c}) for r, c in zip(rows, (0.9, 0.0), strict=True)]
