@@ -38,7 +38,7 @@ def open_dataset(
             of DDAD also "train", "val", "test", "train_overfit": the scene list's own.
         rate: nuScenes and synthetic: "keyframes" or "sweeps"; DDAD has one rate.
         masks: folder of own-body masks with one for every camera, whose hash the data set carries as `masks_sha256`;
-            a synthetic tree brings its own.
+            they stand in for those that a synthetic tree brings.
         on_damage: what is broken in tables, scene files and lists is refused, or left out and listed in `damage`.
 
     Raises:
@@ -59,10 +59,9 @@ def open_dataset(
             whole = DdadDataset(root, mask_dir=masks, on_damage=on_damage)
             return ListedDrives(whole, read_split(split), on_damage)
         case "synthetic":
-            if masks is not None:
-                raise ConfigError("a synthetic tree brings its own masks; give no other")
             listed = None if split is None else read_split(split)
-            return SyntheticDataset(root, version, rate=rate, split=listed, on_damage=on_damage)
+            own_body = None if masks is None else MaskFolder.asked_for(masks)
+            return SyntheticDataset(root, version, masks=own_body, rate=rate, split=listed, on_damage=on_damage)
     raise ConfigError(f"data set {kind!r} is not one of {', '.join(DATASET_KINDS)}")
 
 

@@ -20,7 +20,7 @@ from surround_depth.frame import PointCloud
 class SyntheticDataset:
     """A tree of `tools/make_synthetic.py`: samples carry dense truth, cameras their own-body masks.
 
-    Arguments are those of `NuScenesDataset`.
+    Arguments are those of `NuScenesDataset`; `masks` stand in for the exact ones that the tree brings.
 
     Raises:
         DataError: no such folder, no dense depth in it, or a damaged table.
@@ -34,12 +34,14 @@ class SyntheticDataset:
         root: str | Path,
         version: str | None = None,
         cameras: tuple[str, ...] | None = None,
+        masks: MaskFolder | None = None,
         *,
         rate: Rate = "keyframes",
         split: Split | None = None,
         on_damage: OnDamage = "raise",
     ) -> None:
-        masks = MaskFolder((require_root(root, "synthetic") / OWN_BODY_FOLDER).resolve(), may_lack=True)
+        own_masks = MaskFolder((require_root(root, "synthetic") / OWN_BODY_FOLDER).resolve(), may_lack=True)
+        masks = own_masks if masks is None else masks
         self._tree = NuScenesDataset(root, version, cameras, masks, rate=rate, split=split, on_damage=on_damage)
         self.root, self.version, self.split = self._tree.root, self._tree.version, split
         self.damage = self._tree.damage

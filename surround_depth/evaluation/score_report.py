@@ -26,6 +26,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from surround_depth.data import truth_sidecar
 from surround_depth.data.network_truth import TruthKind
 from surround_depth.data.sample import DriveDataset
 from surround_depth.evaluation.conditions import means_by_condition
@@ -59,9 +60,14 @@ class ScoreOrigin:
 
 
 def describe_dataset(kind: str, dataset: DriveDataset) -> dict[str, str]:
-    """Return the facts of a data set that a result carries; DDAD has no version, and no masks are an empty hash."""
+    """Return the facts of a data set that a result carries; DDAD has no version, and no masks are an empty hash.
+
+    A rendered tree opened as the data set whose format it has is called rendered: its numbers are not that data set's.
+    """
     facts = {key: str(getattr(dataset, key, "")) for key in ("version", "masks_sha256")}
-    return {"kind": kind, "name": dataset.name, "licence": dataset.licence, **facts}
+    is_rendered = kind != "synthetic" and (Path(getattr(dataset, "root", "")) / truth_sidecar.FOLDER).is_dir()
+    name = f"rendered streets ({dataset.name} format)" if is_rendered else dataset.name
+    return {"kind": kind, "name": name, "licence": dataset.licence, **facts}
 
 
 def describe_run() -> dict[str, Any]:

@@ -151,7 +151,7 @@ def test_damage_is_skipped_only_when_asked(
         (("--protocol", "kitti"), "there are strict, sd"),
         (("--protocol", "vf"), "3 samples make no batch of 4"),
         (("--stride", "0"), "--stride 0"),
-        (("--masks", "."), "brings its own masks"),
+        (("--masks", "."), "own-body mask of"),
         (("--split", "nosuch"), "split 'nosuch'"),
         (("--compare", "one"), "say nothing; score at least 3"),
     ],

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from whole_trees import write_dgp, write_nuscenes
 
@@ -137,7 +139,15 @@ def test_ddad_by_its_own_name_or_by_timestamps(dgp, tmp_path):
 def test_options_that_a_kind_has_not(tree, dgp):
     with pytest.raises(ConfigError, match="ddad has neither version nor rate"):
         open_dataset("ddad", dgp, rate="sweeps")
-    with pytest.raises(ConfigError, match="brings its own masks"):
-        open_dataset("synthetic", tree, masks=tree)
     masked = open_dataset("nuscenes", tree, masks=tree / "own_body").sequence("scene-0001")[0]
     assert all(camera.own_body is not None for camera in masked.frame.rig.cameras)
+
+
+def test_masks_stand_in_for_those_that_a_synthetic_tree_brings(tree, tmp_path):
+    names = open_dataset("synthetic", tree).sequence("scene-0001")[0].frame.rig.names
+    camera = open_dataset("synthetic", tree).sequence("scene-0001")[0].frame.rig.cameras[0]
+    for name in names:
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.zeros((camera.height_px, camera.width_px), np.uint8))
+    masked = open_dataset("synthetic", tree, masks=tmp_path)
+    assert all(c.own_body.all() for c in masked.sequence("scene-0001")[0].frame.rig.cameras)
+    assert masked.masks_sha256 != open_dataset("synthetic", tree).masks_sha256
