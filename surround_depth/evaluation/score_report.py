@@ -65,8 +65,9 @@ def describe_dataset(kind: str, dataset: DriveDataset) -> dict[str, str]:
     A rendered tree opened as the data set whose format it has is called rendered: its numbers are not that data set's.
     """
     facts = {key: str(getattr(dataset, key, "")) for key in ("version", "masks_sha256")}
-    is_rendered = kind != "synthetic" and (Path(getattr(dataset, "root", "")) / truth_sidecar.FOLDER).is_dir()
-    name = f"rendered streets ({dataset.name} format)" if is_rendered else dataset.name
+    is_rendered = (Path(getattr(dataset, "root", "")) / truth_sidecar.FOLDER).is_dir()
+    name = f"rendered streets ({dataset.name} format)" if is_rendered and kind != "synthetic" else dataset.name
+    facts["rendered"] = "yes" if is_rendered else ""
     return {"kind": kind, "name": name, "licence": dataset.licence, **facts}
 
 

@@ -250,9 +250,8 @@ def _remarks_on_samples(report: ScoreReport) -> Iterator[str]:
             f"{len(across)} of {len(report.share.results)} batches reach over several drives: they count in every "
             "mean, but in no drive and no condition."
         )
-    if protocol.name not in OWN_PROTOCOLS and (
-        report.origin.dataset["kind"] == "synthetic" or report.origin.truth_kind == "dense"
-    ):
+    is_rendered = report.origin.dataset.get("rendered") or report.origin.dataset["kind"] == "synthetic"
+    if protocol.name not in OWN_PROTOCOLS and (is_rendered or report.origin.truth_kind == "dense"):
         yield "No published number is over this data and truth: hold these numbers against each other only."
 
 
