@@ -29,7 +29,7 @@ BAND, RELIABILITY = "band ", "reliability "
 _FULL_LEVEL = 0.95
 _DOUBTFUL_FACTOR, _DOUBTFUL_HITS = 3.0, 0.02
 _CURVES = (BAND, RELIABILITY, "sparsification")
-_OVERLAP = {"overlap": "overlap", "consistency": "consistency", "consistency+": "consistency+"}
+_BETWEEN = ("overlap", "overlap median", "consistency", "consistency+")
 
 _OTHERS = {
     "edges": (
@@ -174,12 +174,12 @@ def _bands(groups: Mapping[str, GroupMeans]) -> Iterator[CaptionedTable]:
 
 
 def _between(groups: Mapping[str, GroupMeans]) -> Iterator[CaptionedTable]:
-    rows = {name: groups[name].mean for name in _OVERLAP if name in groups}
+    rows = {name: groups[name].mean for name in _BETWEEN if name in groups}
     if rows:
         caption = (
-            "overlap: errors where two cameras see the same truth. consistency: the neighbour's distance from the "
-            "vehicle held against the camera's own (which stands for the truth in the columns), as published; "
-            "consistency+: the same without hidden points and own body."
+            "overlap: errors where two cameras see the same truth, as answered and after the median factor. "
+            "consistency: the neighbour's distance from the vehicle held against the camera's own (which stands for the "
+            "truth in the columns), as published; consistency+: the same without hidden points and own body."
         )
         yield CaptionedTable(caption, means_table("what", rows))
 
@@ -205,7 +205,7 @@ def _count(n: int, what: str) -> str:
 
 def _others(groups: Mapping[str, GroupMeans]) -> Iterator[CaptionedTable]:
     for name, means in groups.items():
-        if name in SCALES or name in _OVERLAP or name.startswith(_CURVES):
+        if name in SCALES or name in _BETWEEN or name.startswith(_CURVES):
             continue
         is_of_rig = tuple(means.cameras) == (RIG,)
         table = values_table(means.mean) if is_of_rig else means_table("camera", means.cameras, mean=means.mean)
