@@ -178,8 +178,8 @@ def _between(groups: Mapping[str, GroupMeans]) -> Iterator[CaptionedTable]:
     if rows:
         caption = (
             "overlap: errors where two cameras see the same truth, as answered and after the median factor. "
-            "consistency: the neighbour's distance from the vehicle held against the camera's own (which stands for the "
-            "truth in the columns), as published; consistency+: the same without hidden points and own body."
+            "consistency: the neighbour's distance from the vehicle held against the camera's own (which stands for "
+            "the truth in the columns), as published; consistency+: the same without hidden points and own body."
         )
         yield CaptionedTable(caption, means_table("what", rows))
 
