@@ -53,7 +53,13 @@ def parse_arguments() -> argparse.Namespace:
     data.add_argument("--stride", type=int, default=1, help="score every n-th sample (default 1)")
     data.add_argument("--on-damage", choices=("raise", "skip"), default="raise", help="skip: leave out and count")
     rule = parser.add_argument_group("rule")
-    rule.add_argument("--protocol", default="strict", metavar="NAME", help=f"{PROTOCOL_NAMES} (default strict)")
+    rule.add_argument(
+        "--protocol",
+        nargs="+",
+        default=["strict"],
+        metavar="NAME",
+        help=f"{PROTOCOL_NAMES} (default strict); several: each into its own folder below --out, and one table of all",
+    )
     rule.add_argument("--truth", choices=("lidar", "dense"), default="lidar", help="published protocols mean lidar")
     rule.add_argument(
         "--missing", choices=("raise", "no_answer"), default="raise", help="a prediction that is not there"
@@ -280,16 +286,50 @@ def write_results(
     print(f"saved in {arguments.out}")
 
 
+def runs_of(arguments: argparse.Namespace) -> list[argparse.Namespace]:
+    """Return one set of arguments for each protocol; several have a folder each."""
+    from surround_depth.metrics.protocols import protocol
+
+    names = list(dict.fromkeys(arguments.protocol))
+    several = len(names) > 1
+    if several and (arguments.compare is not None or arguments.save_predictions is not None):
+        raise ConfigError("--compare and --save-predictions go with one --protocol")
+    folders = {name: arguments.out / name.replace(":", "_") if several else arguments.out for name in names}
+    return [
+        argparse.Namespace(**vars(arguments) | {"protocol": protocol(name).name, "out": folder})
+        for name, folder in folders.items()
+    ]
+
+
+def write_side_by_side(out: Path, runs: Sequence[argparse.Namespace]) -> None:
+    """Write and print the metric means of every protocol as one table."""
+    from surround_depth.evaluation.score_compare import read_scores
+    from surround_depth.evaluation.score_tables import means_table
+    from surround_depth.files import write_atomic
+
+    rows = {}
+    for run in runs:
+        groups = read_scores(run.out).scores["groups"]
+        rows |= {f"{run.protocol}, {scale}": groups[scale]["mean"] for scale in ("metric", "median") if scale in groups}
+    numbers = {row: {key: value for key, value in mean.items() if value is not None} for row, mean in rows.items()}
+    text = means_table("protocol, scale", numbers).markdown()
+    write_atomic(out / "protocols.md", f"{text}\n".encode())
+    print(f"{text}\nsaved in {out / 'protocols.md'}")
+
+
 def main() -> None:
     arguments = parse_arguments()
     if arguments.stride < 1 or arguments.frames < 0:
         raise ConfigError(f"--stride {arguments.stride}, --frames {arguments.frames}: expected at least 1 and 0")
     from surround_depth.evaluation.shards import Worker, reporting_failure
 
-    worker = Worker.from_environment()
-    with reporting_failure(arguments.out, worker), ExitStack() as stack:
-        require_writable(arguments.out)
-        evaluate(arguments, worker, stack)
+    worker, runs = Worker.from_environment(), runs_of(arguments)
+    for run in runs:
+        with reporting_failure(run.out, worker), ExitStack() as stack:
+            require_writable(run.out)
+            evaluate(run, worker, stack)
+    if len(runs) > 1 and worker.rank == 0:
+        write_side_by_side(arguments.out, runs)
 
 
 if __name__ == "__main__":

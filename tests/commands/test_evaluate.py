@@ -123,6 +123,21 @@ def test_a_failing_process_is_named(checkout: Path, tree: Path, scored: tuple[Pa
     assert "Only 66.67 %" in result.stdout
 
 
+def test_several_protocols_in_one_run(checkout: Path, tree: Path, scored: tuple[Path, Result]) -> None:
+    folder, _ = scored
+    common = ("--engine", "engine", "--dataset", "synthetic", "--root", tree, "--frames", 0)
+    result = evaluate(checkout, folder, *common, "--protocol", "strict", "sd:noflip", "--out", "both")
+    assert result.returncode == 0, result.stderr
+    assert scores(folder / "both" / "strict")["groups"] == scores(folder / "one")["groups"]
+    assert scores(folder / "both" / "sd_noflip")["protocol"]["name"] == "sd:noflip"
+    rows = (folder / "both" / "protocols.md").read_text().splitlines()[2:]
+    assert [row.split("|")[1].strip() for row in rows] == [
+        "strict, metric", "strict, median", "sd:noflip, metric", "sd:noflip, median"
+    ]  # fmt: skip
+    result = evaluate(checkout, folder, *common, "--protocol", "strict", "vi", "--compare", "one", "--out", "no")
+    assert (result.returncode, "go with one --protocol" in result.stderr) == (2, True)
+
+
 def test_damage_is_skipped_only_when_asked(
     checkout: Path, tree: Path, scored: tuple[Path, Result], tmp_path: Path
 ) -> None:
