@@ -52,7 +52,7 @@ def open_dataset(
             return NuScenesDataset(root, version, masks=own_body, rate=rate, split=listed, on_damage=on_damage)
         case "ddad":
             if version is not None or rate != "keyframes":
-                raise ConfigError("ddad has neither version nor rate (its drives are at 10 Hz); leave them out")
+                raise ConfigError("ddad has neither version nor sweeps between its samples (rate); leave them out")
             if split is None or str(split) in SPLITS.values():
                 own = None if split is None else str(split)
                 return DdadDataset(root, own, mask_dir=masks, on_damage=on_damage)

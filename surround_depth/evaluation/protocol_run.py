@@ -151,7 +151,8 @@ class Evaluator:
             if moment.sample.frame.rig.names != cameras:
                 raise DataError(
                     f"protocol {self.protocol.name} pools {self.protocol.batch} samples per camera, but frame "
-                    f"{moment.sample.frame.frame_id} has cameras {moment.sample.frame.rig.names}, not {cameras}"
+                    f"{moment.sample.frame.frame_id} has cameras {', '.join(moment.sample.frame.rig.names)}, not "
+                    f"{', '.join(cameras)}; score drives of one rig at a time (scenes, split)"
                 )
         pairs = [
             [Pairs(truth.depth_m, answer_m) for truth, answer_m in zip(m.truths, m.answers_m, strict=True)]

@@ -80,6 +80,8 @@ def read_scores(folder: Path) -> SavedScores:
     Raises:
         DataError: a file is missing, damaged, or of another version of the schema.
     """
+    if not (folder / SCORES_NAME).is_file():
+        raise DataError(f"{folder} holds no result ({SCORES_NAME}); give the --out of an earlier run")
     scores = read_json(folder / SCORES_NAME)
     if not isinstance(scores, dict) or scores.get("schema_version") != SCHEMA_VERSION:
         raise DataError(f"{folder / SCORES_NAME} is not a result of this version; evaluate again")

@@ -137,7 +137,7 @@ def test_ddad_by_its_own_name_or_by_timestamps(dgp, tmp_path):
 
 
 def test_options_that_a_kind_has_not(tree, dgp):
-    with pytest.raises(ConfigError, match="ddad has neither version nor rate"):
+    with pytest.raises(ConfigError, match="ddad has neither version nor sweeps"):
         open_dataset("ddad", dgp, rate="sweeps")
     masked = open_dataset("nuscenes", tree, masks=tree / "own_body").sequence("scene-0001")[0]
     assert all(camera.own_body is not None for camera in masked.frame.rig.cameras)
