@@ -32,7 +32,7 @@ def main() -> None:
     arguments = parse_arguments()
     from surround_depth.data.build import open_dataset
     from surround_depth.data.mask_folder import DDAD_SUFFIX
-    from surround_depth.data.own_body import derive_own_body
+    from surround_depth.data.own_body import derive_own_body, intersection_over_union
     from surround_depth.data.own_body_masks import require_replaceable, write_own_body_masks
     from surround_depth.imaging import decode_image
     from surround_depth.provenance import command_line, source_commit
@@ -52,13 +52,16 @@ def main() -> None:
     }
     suffix = DDAD_SUFFIX if arguments.dataset == "ddad" else ""
     write_own_body_masks(arguments.out, estimates, source, suffix=suffix)
+    sequence = dataset.sequence(scenes[-1])
+    frame = sequence[len(sequence) // 2].frame
     for name, estimate in estimates.items():
+        known = frame.rig.camera(name).own_body  # rendered trees bring exact ones, which were not looked at
+        iou = None if known is None else intersection_over_union(estimate.own_body, known)
+        agreement = "" if iou is None else f"; IoU with the tree's own mask {iou:.3f}"
         found = "sees nothing of the vehicle"
         if estimate.support is not None:
             found = f"{estimate.hidden_share:.1%} hidden, its outline {estimate.support:.0%} lasting"
-        print(f"  {name}: {found}; best refused {estimate.runner_up:.0%}; {estimate.n_frames} frames")
-    sequence = dataset.sequence(scenes[-1])
-    frame = sequence[len(sequence) // 2].frame
+        print(f"  {name}: {found}; best refused {estimate.runner_up:.0%}; {estimate.n_frames} frames{agreement}")
     pictures = {
         camera.name: draw_mask(
             decode_image(image, camera, camera.height_px, camera.width_px), estimates[camera.name].own_body

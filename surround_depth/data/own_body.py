@@ -50,6 +50,12 @@ class OwnBodyEstimate:
         return float(self.own_body.mean())
 
 
+def intersection_over_union(mask: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    """Return the share of the pixels [H, W] of either mask that both hold; 1 where both are empty."""
+    either = int((mask | other).sum())
+    return int((mask & other).sum()) / either if either else 1.0
+
+
 def derive_own_body(sequences: Iterable[SampleSequence]) -> Mapping[str, OwnBodyEstimate]:
     """Return the own-body mask of each camera of one vehicle, from drives with that vehicle.
 

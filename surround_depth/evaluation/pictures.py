@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from surround_depth.data.network_truth import truth_depth_m, truth_kinds
-from surround_depth.data.sample import Sample
 from surround_depth.frame import SurroundDepth
-from surround_depth.imaging import InputSpec, plan_images
 from surround_depth.viz.colors import DepthScale, color_depth, hatch
-from surround_depth.viz.drawing import Picture, canvas, draw_label, fit, paste, write_picture
+from surround_depth.viz.drawing import Picture, canvas, draw_label, fit, paste
 
 FULL_COLOUR_ERROR = 0.3
 _TOO_FAR_RGB = np.array((200, 30, 40), np.float32)
@@ -63,19 +59,6 @@ def draw_comparison(
             paste(picture, fit(cell, cell_height_px, cell_width_px), left_px, top_px)
             draw_label(picture, title, left_px, top_px)
     return picture
-
-
-def write_error_picture(sample: Sample, depth: SurroundDepth, path: Path) -> None:
-    """Write the comparison of all cameras of one sample, against dense truth or else LiDAR.
-
-    Raises:
-        DataError: the sample has no truth, or the file cannot be written.
-    """
-    height_px, width_px = depth.depth_m.shape[1:]
-    plans = plan_images(sample.frame.rig, InputSpec(height_px=height_px, width_px=width_px))
-    kinds = truth_kinds(sample)
-    truth_m = truth_depth_m(sample, plans, kinds[0] if kinds else "dense")
-    write_picture(path, draw_comparison(depth, truth_m, depth.rig.ring_order(), cell_width_px=320))
 
 
 def _camera_cells(

@@ -16,11 +16,14 @@ from surround_depth.errors import DataError
 from surround_depth.geometry import Array, invert_rigid, ray_grid, transform, unproject
 from surround_depth.metrics.depth import depth_errors
 from surround_depth.metrics.measure import Measure
-from surround_depth.metrics.overlap import SAME_SURFACE_M, ring_neighbours
+from surround_depth.metrics.overlap import ring_neighbours
 from surround_depth.metrics.reprojection import nearest_samples, reproject
 from surround_depth.rig import Rig
 
 Maps = NDArray[np.float32]
+
+SAME_SURFACE_M = 1.0
+"""How far in z a neighbour's own depth may lie from a point that it is said to see."""
 
 
 class DistancePairs(NamedTuple):

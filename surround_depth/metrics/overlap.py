@@ -10,23 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surround_depth.geometry import Array
-from surround_depth.metrics.reprojection import nearest_samples, reproject
+from surround_depth.metrics.reprojection import reproject
 from surround_depth.rig import Camera, Rig
 
 InsideRule = Literal["last_pixel", "width"]
 """What lies inside a neighbour of W x H: last_pixel: 0 <= u <= W - 1 (nuScenes); width: 0 <= u < W (DDAD); v alike."""
 
-SAME_SURFACE_M = 1.0
-"""How far in z a neighbour's own depth may lie from a point that it is said to see."""
-
 
 @dataclass(frozen=True, eq=False)
 class Neighbour:
-    """Another camera and how to get there; with its depth map, hidden points do not count as seen."""
+    """Another camera and how to get there."""
 
     camera: Camera
     T_neighbour_camera: Array  # [4, 4] from the camera in question: static extrinsics, or poses at image times
-    depth_m: NDArray[np.floating] | None = None  # [H, W] true z-depth of the neighbour, NaN or 0 = none
 
 
 def ring_neighbours(rig: Rig) -> tuple[tuple[int, ...], ...]:
@@ -53,16 +49,15 @@ def overlap_mask(
 ) -> NDArray[np.bool_]:
     """Return which truth pixels [P] of `camera` at least one neighbour sees.
 
-    A point counts as seen where it has z > 0 in the neighbour and an unrounded pixel inside it. Where a `Neighbour`
-    brings its depth map, the value at the rounded pixel must also exist and lie within `SAME_SURFACE_M` of the point's
-    z. NaN depths are seen by nobody; a mask without True means an empty overlap, whose errors are NaN over 0 pixels.
+    A point counts as seen where it has z > 0 in the neighbour and an unrounded pixel inside it, hidden there or not.
+    NaN depths are seen by nobody; a mask without True means an empty overlap, whose errors are NaN over 0 pixels.
 
     Args:
         uv_px: whole pixels (u, v) [P, 2] of the truth, at its original resolution.
         depth_m: true z-depth there [P].
 
-    Source: tools/export_overlap_depth_{ddad,nuscenes}.py of CylinderDepth (protocols.md, section 5); its exporters run
-    without the depth test, and use poses at image time on DDAD, static extrinsics on nuScenes.
+    Source: tools/export_overlap_depth_{ddad,nuscenes}.py of CylinderDepth (protocols.md, section 5); its exporters have
+    no test of occlusion, and use poses at image time on DDAD, static extrinsics on nuScenes.
     """
     seen = np.zeros(len(depth_m), np.bool_)
     for neighbour in neighbours:
@@ -83,10 +78,4 @@ def _sees(
     with np.errstate(invalid="ignore"):
         seen = (there.depth_m > 0) & (u >= 0) & (v >= 0)
         seen &= (u <= width - 1) & (v <= height - 1) if inside == "last_pixel" else (u < width) & (v < height)
-    if neighbour.depth_m is not None:
-        # A point of the last half pixel rounds to W: the exporters clip it back.
-        last = np.array([width - 1, height - 1], np.float64)
-        true_m, _ = nearest_samples(neighbour.depth_m, np.minimum(there.uv_px, last))
-        with np.errstate(invalid="ignore"):
-            seen &= (true_m > 0) & (np.abs(true_m - there.depth_m) <= SAME_SURFACE_M)
     return np.asarray(seen)

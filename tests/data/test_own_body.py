@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from own_body_world import NoiseDrive, exact_body, make_body_rig
 
-from surround_depth.data.own_body import MIN_SUPPORT, derive_own_body
+from surround_depth.data.own_body import MIN_SUPPORT, derive_own_body, intersection_over_union
 from surround_depth.data.own_body_masks import shipped_masks, write_own_body_masks
 from surround_depth.data.paths import read_own_body
 from surround_depth.errors import DataError
@@ -27,6 +27,14 @@ def overlap(found: np.ndarray, exact: np.ndarray) -> float:
 @pytest.fixture(scope="module")
 def estimates():
     return derive_own_body(NoiseDrive(seed) for seed in range(5))
+
+
+def test_agreement_of_two_masks_by_hand():
+    """Two pixels of three are shared."""
+    a, b = np.array([[True, True, True, False]]), np.array([[False, True, True, False]])
+    assert intersection_over_union(a, b) == pytest.approx(2 / 3)
+    assert intersection_over_union(a, ~a) == 0.0
+    assert intersection_over_union(a & ~a, a & ~a) == 1.0
 
 
 def test_the_bonnet_is_found_and_nothing_else(estimates):

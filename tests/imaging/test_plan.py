@@ -222,3 +222,17 @@ def test_a_turned_png_is_not_turned_again():
     buffer = io.BytesIO()
     PillowImage.fromarray(np.zeros((900, 1600, 3), np.uint8)).save(buffer, "PNG", exif=exif)
     assert decode_image(EncodedImage(buffer.getvalue(), "a.png"), make_camera(), 900, 1600).shape == (900, 1600, 3)
+
+
+def test_a_real_jpeg_shrinks_to_what_opencv_makes_of_it(real_data):
+    """Colour is repeated and not smoothed when a JPEG is decoded: a shrunken street must not show it."""
+    paths = sorted((real_data / "nuscenes" / "samples").glob("CAM_*/*.jpg"))
+    assert len(paths) == 6
+    rig = load_rig("nuscenes")
+    for path in paths:
+        plan = plan_image(rig.camera(path.parent.name), InputSpec(height_px=352, width_px=640))
+        witness = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+        witness = cv2.resize(witness, (640, 360), interpolation=cv2.INTER_AREA)[plan.top_px :]
+        difference = np.abs(plan.prepare(read_encoded(path)).astype(int) - witness)
+        assert difference.mean() < 0.15  # grey levels
+        assert np.percentile(difference, 99.9) <= 3

@@ -68,13 +68,6 @@ def test_missing_truth_is_seen_by_nobody():
     assert not overlap_mask(uv, depth_m, CAMERA, [Neighbour(CAMERA, np.eye(4))], "width")[4]
 
 
-def test_with_a_depth_map_hidden_points_do_not_count():
-    truth_m = np.full((2, 10), 5.0)
-    truth_m[0, 2], truth_m[0, 3], truth_m[0, 4], truth_m[0, 5] = 3.9, 4.0, np.nan, 0.0
-    seen = overlap_mask(*row(5.0), CAMERA, [Neighbour(CAMERA, np.eye(4), truth_m)], "width")
-    assert seen.tolist() == [True, True, False, True, False, False, True, True, True, True]
-
-
 @pytest.mark.parametrize("lens", [Lens(), Lens("radtan", (-0.2, 0.05, 1e-3, -2e-3))])
 def test_reprojection_agrees_with_opencv(lens):
     generator = np.random.default_rng(1)
