@@ -17,16 +17,18 @@ FLOOR = {
     **dict.fromkeys(("imaging", "fusion", "metrics", "calibration"), 1),
     **dict.fromkeys(("data", "models", "teachers", "losses", "inference", "viz"), 2),
     **dict.fromkeys(("training", "evaluation", "export", "runtime"), 3),
-    "benchmarks": 4,  # for tools/ and tests/ alone
+    **dict.fromkeys(("benchmarks", "studies"), 4),  # for tools/ and tests/ alone
 }
 # Everything numeric below floor 2, the readers and the vehicle's runtime run without these.
-TORCH_OWNERS = ("models", "teachers", "losses", "training", "export", "benchmarks", "inference.torch_backend")
+TORCH_OWNERS = ("models", "teachers", "losses", "training", "export", "benchmarks", "studies", "inference.torch_backend")
 HEAVY_OWNERS = {
     "torch": TORCH_OWNERS,
     "PIL": ("benchmarks.research_loader",),
     "transformers": ("models", "teachers"),
     "safetensors": ("models", "training"),
     "tensorboard": ("training",),
+    "accelerate": ("training",),
+    "wandb": ("training",),
     "open3d": ("data.synthetic",),
     "onnx": ("export",),
     "scipy": ("metrics.cloud",),

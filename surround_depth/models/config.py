@@ -68,9 +68,16 @@ class StudentConfig(StrictModel):
     fusion_heads: int = Field(default=4, ge=1)
     decoder_channels: tuple[int, int, int, int] = (96, 64, 48, 32)
     """Widths at stride 32, 16, 8, 4."""
+    head: Literal["bins", "regression"] = "bins"
+    """Depth as a mean over classified bins, or one regressed logarithm (the ablation: `supervised-nobins`)."""
     bins: BinConfig = BinConfig()
+    """With `head: regression` only their range counts."""
     residual: bool = True
     """Regress a residual inside the bin (the hybrid of D1)."""
+    ray_conditioning: bool = True
+    """Tell the features where each pixel looks, from where, and how finely it samples the world."""
+    canonical_focal: bool = False
+    """Scale the bins of each camera by its focal length in network pixels, as if all had one canonical camera."""
     ground_prior: bool = True
     """Offer each pixel the depth of a flat ground as one more say in its bins, weighed by a learned gate."""
     upsampling: Literal["convex", "bilinear"] = "convex"

@@ -22,13 +22,18 @@ class StudentChoice(StrictModel):
     encoder: EncoderConfig | None = None
     """Instead of the preset's encoder."""
     bins: BinConfig = BinConfig()
+    head: Literal["bins", "regression"] = "bins"
     residual: bool = True
+    ray_conditioning: bool = True
+    ground_prior: bool = True
+    canonical_focal: bool = False
     upsampling: Literal["convex", "bilinear"] = "convex"
     fusion_layers: int | None = Field(default=None, ge=0)
 
     def resolve(self) -> StudentConfig:
         """Return the full configuration of the student."""
-        changes: dict[str, Any] = {"residual": self.residual, "upsampling": self.upsampling}
+        same = ("head", "residual", "ray_conditioning", "ground_prior", "canonical_focal", "upsampling")
+        changes: dict[str, Any] = {name: getattr(self, name) for name in same}
         if self.encoder is not None:
             changes["encoder"] = self.encoder
         if self.fusion_layers is not None:
@@ -58,8 +63,8 @@ class SweepConfig(StrictModel):
     after: int = Field(default=0, ge=0)
 
 
-class DataConfig(StrictModel):
-    """Which drives train and which validate."""
+class DataSetConfig(StrictModel):
+    """One data set: which of its drives train and which validate."""
 
     kind: Literal["synthetic", "nuscenes", "ddad"] = "synthetic"
     root: str
@@ -71,11 +76,19 @@ class DataConfig(StrictModel):
     """Empty: the last scene."""
     masks: str | None = None
     """Folder of own-body masks, for data sets that bring none: nuScenes, DDAD."""
-    lidar_sweeps: SweepConfig = SweepConfig()
-    """Of training samples; see `data.lidar_accumulate`. Validation and baselines keep the sample's own sweep."""
     render: bool = False
     """Render the synthetic tree when `root` is missing."""
     rendering: RenderConfig = RenderConfig()
+    repeat: int = Field(default=1, ge=1)
+    """How often a pass over the data takes each of its samples: balances a small set beside a large one."""
+
+
+class DataConfig(DataSetConfig):
+    """The data of a run: one set, and with `joint` further ones, of other rigs, in the same batches."""
+
+    joint: tuple[DataSetConfig, ...] = ()
+    lidar_sweeps: SweepConfig = SweepConfig()
+    """Of training samples; see `data.lidar_accumulate`. Validation and baselines keep the sample's own sweep."""
     cache: bool = True
     """Keep prepared samples in memory (about 3.5 MB each at 6 x 192 x 352)."""
     n_workers: int = Field(default=0, ge=0)
@@ -118,11 +131,17 @@ class OptimConfig(StrictModel):
 
     steps: int = Field(default=2500, ge=1)
     batch_size: int = Field(default=1, ge=1)
-    """Samples (whole rigs) per forward pass."""
+    """Samples (whole rigs) per forward pass of one process."""
     accumulation: int = Field(default=1, ge=1)
     """Forward passes per step."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Of the features (autocast); geometry, bins and losses stay fp32."""
+    compile: bool = False
+    """Run the student through `torch.compile`."""
+    schedule: Literal["one_cycle", "cosine"] = "one_cycle"
+    """`one_cycle` climbs from 4 % of the peak; `cosine` starts at the peak after a short linear warm-up from 0."""
     lr: float = Field(default=2.0e-3, gt=0.0)
-    """Peak of the one-cycle schedule."""
+    """Peak of the schedule."""
     encoder_lr_factor: float = Field(default=1.0, gt=0.0)
     """Below 1 for pretrained encoders."""
     warmup: float = Field(default=0.1, ge=0.0, lt=1.0)
@@ -150,6 +169,10 @@ class WatchConfig(StrictModel):
     validate_every: int = Field(default=500, ge=1)
     n_val_samples: int = Field(default=12, ge=1)
     """At most this many, spread evenly over the validation drives."""
+    save_every: int = Field(default=500, ge=1)
+    """Steps between two states that `--resume` can go on from; one is also kept at every validation and at the end."""
+    keep_states: int = Field(default=2, ge=1)
+    """The newest ones that stay on the disk."""
 
 
 class TrainConfig(StrictModel):
