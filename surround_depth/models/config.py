@@ -1,4 +1,4 @@
-"""What a student is: sizes, bins and the presets. Stored beside the weights, so a checkpoint rebuilds itself."""
+"""What a student is: sizes and bins. Stored beside the weights, so a checkpoint rebuilds itself."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from surround_depth.config import StrictModel
-from surround_depth.errors import ConfigError
-
-Preset = Literal["nano", "small", "base"]
 
 
 class EncoderConfig(StrictModel):
@@ -82,41 +79,3 @@ class StudentConfig(StrictModel):
     """Offer each pixel the depth of a flat ground as one more say in its bins, weighed by a learned gate."""
     upsampling: Literal["convex", "bilinear"] = "convex"
     """How stride 4 becomes full size: learned convex weights keep edges, bilinear is the ablation."""
-
-
-def resnet_backbone(hidden_sizes: tuple[int, int, int, int], depths: tuple[int, int, int, int]) -> dict[str, Any]:
-    """Return the transformers configuration of a basic-block ResNet of these widths."""
-    return {
-        "model_type": "resnet",
-        "embedding_size": hidden_sizes[0],
-        "hidden_sizes": list(hidden_sizes),
-        "depths": list(depths),
-        "layer_type": "basic",
-        "hidden_act": "relu",
-    }
-
-
-def student_preset(preset: Preset, bins: BinConfig | None = None) -> StudentConfig:
-    """Return the named student: `nano` (quarter-width ResNet-18, 1.1 M parameters), `small` (half), `base` (full)."""
-    bins = bins or BinConfig()
-    match preset:
-        case "nano":
-            encoder = EncoderConfig(backbone=resnet_backbone((16, 32, 64, 128), (2, 2, 2, 2)))
-            return StudentConfig(encoder=encoder, bins=bins)
-        case "small":
-            encoder = EncoderConfig(backbone=resnet_backbone((32, 64, 128, 256), (2, 2, 2, 2)))
-            return StudentConfig(
-                encoder=encoder, geometry_channels=48, decoder_channels=(160, 96, 64, 48), fusion_layers=2, bins=bins
-            )
-        case "base":
-            encoder = EncoderConfig(backbone=resnet_backbone((64, 128, 256, 512), (2, 2, 2, 2)))
-            return StudentConfig(
-                encoder=encoder,
-                geometry_channels=64,
-                decoder_channels=(256, 160, 96, 64),
-                fusion_layers=2,
-                fusion_heads=8,
-                bins=bins,
-            )
-        case _:
-            raise ConfigError(f"student preset '{preset}' is unknown; choose nano, small or base")

@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 from surround_depth.config import StrictModel
 from surround_depth.imaging import InputSpec
 from surround_depth.losses.build import LossConfig
-from surround_depth.models.config import BinConfig, EncoderConfig, Preset, StudentConfig, student_preset
+from surround_depth.models.config import BinConfig, EncoderConfig, StudentConfig
+from surround_depth.models.presets import Preset, student_preset
 from surround_depth.teachers.build import TeacherConfig
 
 MAX_ZOOM = 8.0  # a 200 x 113 pixel piece of a 1600 x 900 picture: nearer there is nothing left to see

@@ -10,7 +10,8 @@ import torch
 from surround_depth.export.engine_build import BuildRequest, build_engine
 from surround_depth.imaging import InputSpec
 from surround_depth.models.checkpoint import CheckpointConfig, save_student
-from surround_depth.models.config import BinConfig, EncoderConfig, StudentConfig, resnet_backbone
+from surround_depth.models.config import BinConfig, EncoderConfig, StudentConfig
+from surround_depth.models.presets import resnet_backbone
 from surround_depth.models.student import Student
 from surround_depth.training.config import DataConfig, TrainConfig
 from surround_depth.training.provenance import describe_run

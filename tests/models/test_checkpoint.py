@@ -12,7 +12,8 @@ from surround_depth.errors import DataError
 from surround_depth.imaging import InputSpec
 from surround_depth.models import checkpoint
 from surround_depth.models.checkpoint import CheckpointConfig, load_student, save_student
-from surround_depth.models.config import BinConfig, student_preset
+from surround_depth.models.config import BinConfig
+from surround_depth.models.presets import student_preset
 from surround_depth.models.student import Student
 
 SPEC = InputSpec(height_px=64, width_px=96)

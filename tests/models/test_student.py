@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from surround_depth.errors import ConfigError
-from surround_depth.models.config import BinConfig, EncoderConfig, StudentConfig, student_preset
+from surround_depth.models.config import BinConfig, EncoderConfig, StudentConfig
+from surround_depth.models.presets import student_preset
 from surround_depth.models.student import MetricStudent, Student
 
 B, N, H, W = 2, 3, 64, 96

@@ -11,7 +11,7 @@ import torch
 
 from surround_depth.imaging import InputSpec
 from surround_depth.metrics.scoreboard import ScoreBoard
-from surround_depth.models.config import student_preset
+from surround_depth.models.presets import student_preset
 from surround_depth.models.student import Student
 from surround_depth.teachers.build import TeacherConfig
 from surround_depth.training import provenance
