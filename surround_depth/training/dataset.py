@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from surround_depth.training.augment import augment, draw_framing
 from surround_depth.training.config import AugmentConfig
-from surround_depth.training.prepared import PreparedSample
+from surround_depth.training.prepared import PreparedSample, pad_cameras
 from surround_depth.training.samples import SampleStore
 
 _OWN_BODY, _TEACHER_VALID, _SKY = 1, 2, 4  # the bits of `Batch.masks`
@@ -119,7 +119,9 @@ def training_batches(
 
 
 def collate(samples: list[PreparedSample]) -> Batch:
-    """Return samples of rigs with equally many cameras as one batch."""
+    """Return samples as one batch: a rig with fewer cameras than the largest gets dead ones (`pad_cameras`)."""
+    most = max(len(sample.images) for sample in samples)
+    samples = [pad_cameras(sample, most) for sample in samples]
 
     def stack(name: str) -> Tensor:
         return _stack([getattr(sample, name) for sample in samples])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -33,6 +34,23 @@ class PreparedSample:
         dense = np.full(self.own_body.shape, np.nan, np.float32)
         dense.reshape(-1)[self.lidar_index] = self.lidar_depth_m
         return dense
+
+
+def pad_cameras(sample: PreparedSample, n_cameras: int) -> PreparedSample:
+    """Return the sample with dead cameras behind its own, `n_cameras` in all, so that rigs of any size share a batch.
+
+    A dead camera is black and labelled nowhere. Its rays and pose repeat the first camera's: what the student computes
+    for it means nothing, but must stay finite.
+    """
+    n_dead = n_cameras - len(sample.images)
+    if n_dead == 0:
+        return sample
+    blank = ("images", "camera_valid", "own_body", "relative", "teacher_valid", "sky")
+    repeated = ("rays", "T_ego_cam")
+    arrays: dict[str, NDArray[Any]] = {name: getattr(sample, name) for name in (*blank, *repeated)}
+    padding = {name: np.zeros_like(arrays[name], shape=(n_dead, *arrays[name].shape[1:])) for name in blank}
+    padding |= {name: np.repeat(arrays[name][:1], n_dead, axis=0) for name in repeated}
+    return replace(sample, **{name: np.concatenate((array, padding[name])) for name, array in arrays.items()})
 
 
 def mirror(sample: PreparedSample) -> PreparedSample:
