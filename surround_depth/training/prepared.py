@@ -50,7 +50,8 @@ def pad_cameras(sample: PreparedSample, n_cameras: int) -> PreparedSample:
     arrays: dict[str, NDArray[Any]] = {name: getattr(sample, name) for name in (*blank, *repeated)}
     padding = {name: np.zeros_like(arrays[name], shape=(n_dead, *arrays[name].shape[1:])) for name in blank}
     padding |= {name: np.repeat(arrays[name][:1], n_dead, axis=0) for name in repeated}
-    return replace(sample, **{name: np.concatenate((array, padding[name])) for name, array in arrays.items()})
+    padded: dict[str, Any] = {name: np.concatenate((array, padding[name])) for name, array in arrays.items()}
+    return replace(sample, **padded)
 
 
 def mirror(sample: PreparedSample) -> PreparedSample:

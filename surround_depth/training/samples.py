@@ -108,6 +108,8 @@ def unit_range(relative: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArr
 class SampleStore:
     """All samples of some sequences, prepared when first asked for and, with `cache`, kept.
 
+    A sequence that is listed several times has its samples several times, which are prepared and kept once.
+
     Args:
         sweeps: LiDAR sweeps around each sample that are laid over its own for its labels; `truths_m` keeps its own.
 
@@ -128,6 +130,7 @@ class SampleStore:
             raise ConfigError(f"data.lidar_sweeps: drive {lacking[0]} has no sweeps around its samples; give 0 and 0")
         self._sweeps = sweeps
         self._places = [(sequence, i) for sequence in sequences for i in range(len(sequence))]
+        self._first = _first_indices(self._places)
         self.preparer = preparer
         self._get: Callable[[int], PreparedSample] = lru_cache(maxsize=None)(self._prepare) if cache else self._prepare
 
@@ -135,7 +138,7 @@ class SampleStore:
         return len(self._places)
 
     def __getitem__(self, index: int) -> PreparedSample:
-        return self._get(index)
+        return self._get(self._first[index])
 
     def framed(self, index: int, framing: Framing) -> PreparedSample:
         """Return a sample framed so: from what is kept where the crop is the engine's, else from the recording."""
@@ -165,3 +168,9 @@ class SampleStore:
     def _recorded(self, index: int) -> Sample:
         sequence, i = self._places[index]
         return sequence[i]
+
+
+def _first_indices(places: Sequence[tuple[SampleSequence, int]]) -> list[int]:
+    """Return, for each place, the first index at which the same object lists the same moment."""
+    first: dict[tuple[int, int], int] = {}
+    return [first.setdefault((id(sequence), i), index) for index, (sequence, i) in enumerate(places)]

@@ -69,6 +69,14 @@ def test_store_caches_and_spreads(fake_sequence) -> None:  # type: ignore[no-unt
     assert store.evenly(100) == [0, 1, 2, 3, 4, 5]
 
 
+def test_a_sequence_listed_twice_is_prepared_once(fake_sequence) -> None:  # type: ignore[no-untyped-def]
+    store = SampleStore([fake_sequence, replace(fake_sequence), fake_sequence], SamplePreparer(SPEC, None), cache=True)
+    assert len(store) == 9
+    assert [store[i] is store[6 + i] for i in range(3)] == [True, True, True]
+    assert store[0] is not store[1]
+    assert store[0] is not store[3]  # an equal sequence is another one: only the same object is known to stay the same
+
+
 NEARER = Framing(1.6, (0.8, 0.4))
 
 
