@@ -8,6 +8,8 @@ from pydantic import Field, field_validator, model_validator
 
 from surround_depth.config import StrictModel
 
+Head = Literal["bins", "regression"]
+
 
 class EncoderConfig(StrictModel):
     """The shared image encoder, any four-scale backbone that `transformers.AutoBackbone` knows."""
@@ -65,7 +67,7 @@ class StudentConfig(StrictModel):
     fusion_heads: int = Field(default=4, ge=1)
     decoder_channels: tuple[int, int, int, int] = (96, 64, 48, 32)
     """Widths at stride 32, 16, 8, 4."""
-    head: Literal["bins", "regression"] = "bins"
+    head: Head = "bins"
     """Depth as a mean over classified bins, or one regressed logarithm (the ablation: `supervised-nobins`)."""
     bins: BinConfig = BinConfig()
     """With `head: regression` only their range counts."""
@@ -73,9 +75,22 @@ class StudentConfig(StrictModel):
     """Regress a residual inside the bin (the hybrid of D1)."""
     ray_conditioning: bool = True
     """Tell the features where each pixel looks, from where, and how finely it samples the world."""
+    ray_affinity: bool = False
+    """Let view fusion prefer cells that look the same way: overlap between cameras, from the geometry alone."""
     canonical_focal: bool = False
     """Scale the bins of each camera by its focal length in network pixels, as if all had one canonical camera."""
     ground_prior: bool = True
     """Offer each pixel the depth of a flat ground as one more say in its bins, weighed by a learned gate."""
     upsampling: Literal["convex", "bilinear"] = "convex"
     """How stride 4 becomes full size: learned convex weights keep edges, bilinear is the ablation."""
+
+    @model_validator(mode="after")
+    def _a_canonical_camera_needs_bins(self) -> StudentConfig:
+        require_bins_to_move(self.head, self.canonical_focal)
+        return self
+
+
+def require_bins_to_move(head: Head, canonical_focal: bool) -> None:
+    """Raise a ValueError where a canonical camera is asked for and there are no bins to move by it."""
+    if canonical_focal and head == "regression":
+        raise ValueError("canonical_focal moves the bins, and head 'regression' has none; change one of the two")

@@ -1,4 +1,4 @@
-"""Hybrid depth bins (distillation.md, D1 [O]; the widths rule is AdaBins@0952d91e [C]).
+"""Hybrid depth bins (distillation.md, D1 [O]; widths as a softmax is AdaBins' other rule, the bound on it ours).
 
 All of it runs in float32, whatever the precision of the features.
 """
@@ -12,6 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from surround_depth.models.config import BinConfig
+
+_MAX_LOG_WIDTH = 1.0  # an adaptive bin is at most e^2 times as wide as another
+CANONICAL_REACH = 4.0
+"""How far a camera's focal length may lie from the canonical one, in network pixels, either way."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,30 @@ def ground_logits(gate: Tensor, ground_per_m: Tensor, grid: BinGrid) -> Tensor:
     return gate[:, :, None] * torch.exp(-0.5 * deviation.square())
 
 
+def regress_depth(value: Tensor, gate: Tensor, ground_per_m: Tensor | None, config: BinConfig) -> Tensor:
+    """Return z-depth in metres [B, N, h, w] of a plain regression: the ablation of the bins.
+
+    The logarithm runs over the same range, `ln dmin + sigmoid(value) (ln dmax - ln dmin)`, and where the gate opens it
+    gives way to the flat ground's, as `ground_logits` does for bins.
+
+    Args:
+        value, gate: [B, N, h, w] float32.
+        ground_per_m: inverse depth of the flat ground [B, N, h, w], positive; None: there is no such prior.
+    """
+    log_min, log_max = math.log(config.min_depth_m), math.log(config.max_depth_m)
+    log_depth = log_min + torch.sigmoid(value) * (log_max - log_min)
+    if ground_per_m is not None:
+        log_ground = -torch.log(ground_per_m).clamp(-log_max, -log_min)
+        log_depth = log_depth + torch.sigmoid(gate) * (log_ground - log_depth)
+    return torch.exp(log_depth)
+
+
 class BinCenters(nn.Module):
-    """Predict the bin grid of a frame from the tokens of its cameras."""
+    """Predict the bin grid of a frame from the tokens of its cameras.
+
+    Adaptive widths stay within a factor of the even ones, and start there: a grid that may move freely carries the
+    scale of the whole frame away before the classification has learned anything.
+    """
 
     def __init__(self, channels: int, config: BinConfig) -> None:
         super().__init__()
@@ -83,16 +109,18 @@ class BinCenters(nn.Module):
             self.widths = None
             return
         final = nn.Linear(channels, config.n_bins)
-        nn.init.normal_(final.weight, std=0.01)
-        nn.init.ones_(final.bias)  # starts log-uniform, and every width alive under the ReLU
-        self.widths = nn.Sequential(nn.Linear(channels, channels), nn.ReLU(inplace=True), final)
+        nn.init.zeros_(final.weight)
+        nn.init.zeros_(final.bias)
+        self.widths = nn.Sequential(nn.LayerNorm(channels), nn.Linear(channels, channels), nn.ReLU(inplace=True), final)
 
-    def forward(self, frame_token: Tensor, camera_tokens: Tensor) -> BinGrid:
+    def forward(self, frame_token: Tensor, camera_tokens: Tensor, log_scale: Tensor | None = None) -> BinGrid:
         """Return the grid, float32.
 
         Args:
             frame_token: [B, C], the living cameras' mean (used by `centers: sample`).
             camera_tokens: [B, N, C] (used by `centers: image`).
+            log_scale: `canonical_log_scale` [B, N]: the grid is that of the canonical camera, wider at both ends, moved
+                by it.
         """
         B, N, _ = camera_tokens.shape
         M = self.config.n_bins
@@ -101,6 +129,19 @@ class BinCenters(nn.Module):
                 widths = torch.full((B, N, M), 1.0 / M, device=camera_tokens.device)
             else:
                 tokens = camera_tokens if self.config.centers == "image" else frame_token[:, None].expand(B, N, -1)
-                raw = torch.relu(self.widths(tokens.float())) + 0.1
-                widths = raw / raw.sum(dim=-1, keepdim=True)
-            return bin_grid(widths, self.config)
+                widths = torch.softmax(_MAX_LOG_WIDTH * torch.tanh(self.widths(tokens.float())), dim=-1)
+            if log_scale is None:
+                return bin_grid(widths, self.config)
+            return _moved(bin_grid(widths, canonical_range(self.config)), log_scale)
+
+
+def canonical_range(config: BinConfig) -> BinConfig:
+    """Return the bins of the canonical camera: every camera's range lies within theirs, once moved by its scale."""
+    near_m, far_m = config.min_depth_m / CANONICAL_REACH, config.max_depth_m * CANONICAL_REACH
+    return config.model_copy(update={"min_depth_m": near_m, "max_depth_m": far_m})
+
+
+def _moved(grid: BinGrid, log_scale: Tensor) -> BinGrid:
+    limit = math.log(CANONICAL_REACH)
+    scale = torch.exp(log_scale.float().clamp(-limit, limit))[..., None]
+    return BinGrid(grid.edges_m * scale, grid.centers_m * scale)

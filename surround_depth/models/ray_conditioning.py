@@ -34,8 +34,8 @@ def ray_features(rays: Tensor, T_ego_cam: Tensor) -> Tensor:
     Source: ours. Hand-worked in tests/models/test_ray_conditioning.py.
     """
     B, N, h, w, _ = rays.shape
-    rotation, position_m = T_ego_cam[..., :3, :3], T_ego_cam[..., :3, 3]
-    rays_ego = torch.matmul(rays.reshape(B, N, h * w, 3), rotation.transpose(-1, -2)).reshape(B, N, h, w, 3)
+    position_m = T_ego_cam[..., :3, 3]
+    rays_ego = _rotated(rays, T_ego_cam)
     step_x = _neighbour_distance(rays, dim=3)
     step_y = _neighbour_distance(rays, dim=2)
     footprint = torch.log(torch.stack((step_x, step_y), dim=-1) / _TYPICAL_STEP_RAD)
@@ -61,6 +61,42 @@ def ground_inverse_depth(rays: Tensor, T_ego_cam: Tensor) -> Tensor:
     height_m = T_ego_cam[..., 2, 3].clamp(min=_MIN_CAMERA_HEIGHT_M)[:, :, None, None]
     rise = torch.matmul(rays, T_ego_cam[:, :, None, 2, :3, None])[..., 0]  # z of the ray in the ego frame
     return -rise / (height_m * rays[..., 2].clamp(min=_MIN_RAY_Z))
+
+
+def canonical_log_scale(rays: Tensor) -> Tensor:
+    """Return, per camera [B, N], the log of its focal length over the canonical camera's, both in network pixels.
+
+    A thing that is `n` pixels large lies twice as far for a camera with twice the focal length: depth over focal
+    length is what a picture can show. The focal length is read off neighbouring rays, on the plane z = 1, where it is
+    the same for all pixels of a pinhole camera; other lenses give their mean.
+
+    Args:
+        rays: unit rays in the camera frame of the stride-8 cells [B, N, h, w, 3].
+
+    Source: the canonical camera of Metric3D (arXiv 2307.10984), read off rays instead of intrinsics [O].
+    """
+    plane = rays[..., :2] / rays[..., 2:].clamp(min=_MIN_RAY_Z)
+    steps = torch.cat((_neighbour_distance(plane, dim=3), _neighbour_distance(plane, dim=2)), dim=2)
+    return math.log(_TYPICAL_STEP_RAD) - torch.log(steps).mean(dim=(2, 3))
+
+
+def cell_directions(rays: Tensor, T_ego_cam: Tensor, n_rows: int, n_columns: int) -> Tensor:
+    """Return where each cell of a coarser grid looks, unit vectors in the ego frame [B, N, n_rows, n_columns, 3].
+
+    Args:
+        rays: unit rays in the camera frame [B, N, h, w, 3]; h and w are multiples of `n_rows` and `n_columns`.
+    """
+    B, N, h, w, _ = rays.shape
+    blocks = rays.reshape(B * N * n_rows, h // n_rows, n_columns, w // n_columns, 3).mean(dim=(1, 3))
+    middle = blocks / blocks.square().sum(-1, keepdim=True).clamp(min=1e-10).sqrt()
+    return _rotated(middle.reshape(B, N, n_rows, n_columns, 3), T_ego_cam)
+
+
+def _rotated(rays: Tensor, T_ego_cam: Tensor) -> Tensor:
+    """Return the rays [B, N, h, w, 3] in the ego frame."""
+    B, N, h, w, _ = rays.shape
+    rotation = T_ego_cam[..., :3, :3]
+    return torch.matmul(rays.reshape(B, N, h * w, 3), rotation.transpose(-1, -2)).reshape(B, N, h, w, 3)
 
 
 def _neighbour_distance(rays: Tensor, dim: int) -> Tensor:

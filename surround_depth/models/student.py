@@ -16,9 +16,16 @@ from torch import Tensor, nn
 
 from surround_depth.models.config import StudentConfig
 from surround_depth.models.decoder import HEAD_STRIDE, BilinearUpsampling, ConvexUpsampling, Decoder
-from surround_depth.models.depth_bins import BinCenters, BinGrid, decode_depth, ground_logits
+from surround_depth.models.depth_bins import BinCenters, BinGrid, decode_depth, ground_logits, regress_depth
 from surround_depth.models.encoder import Encoder
-from surround_depth.models.ray_conditioning import GROUND_RANGE_M, RAY_STRIDE, RayConditioning, ground_inverse_depth
+from surround_depth.models.ray_conditioning import (
+    GROUND_RANGE_M,
+    RAY_STRIDE,
+    RayConditioning,
+    canonical_log_scale,
+    cell_directions,
+    ground_inverse_depth,
+)
 from surround_depth.models.view_fusion import ViewFusion, pool_living_cameras
 
 _IMAGENET_MEAN = (123.675, 116.28, 103.53)
@@ -37,8 +44,8 @@ class StudentOutput:
     """[B, N, H, W]; its sigmoid is the probability that depth is within 25 % of the truth."""
     head_depth_m: Tensor
     """z-depth before upsampling [B, N, h, w]."""
-    logits: Tensor
-    """Bin logits [B, N, M, h, w]."""
+    logits: Tensor | None
+    """Bin logits [B, N, M, h, w]; None with `head: regression`."""
     edges_m: Tensor
     """Bin edges [B, N, M + 1], near to far."""
     centers_m: Tensor
@@ -63,12 +70,14 @@ class Student(nn.Module):
         self.encoder = Encoder(config.encoder)
         self.config = config.model_copy(update={"encoder": self.encoder.resolved_config()})
         channels = self.encoder.channels
-        self.rays = RayConditioning(channels, config.geometry_channels)
-        self.fusion = ViewFusion(channels[3], config.fusion_layers, config.fusion_heads)
+        self.rays = RayConditioning(channels, config.geometry_channels) if config.ray_conditioning else None
+        self.fusion = ViewFusion(
+            channels[3], config.fusion_layers, config.fusion_heads, ray_affinity=config.ray_affinity
+        )
         self.bins = BinCenters(channels[3], config.bins)
         self.decoder = Decoder(channels, config.decoder_channels)
-        # per stride-4 cell: M bin logits, then residual, confidence logit and ground gate
-        self.head = nn.Conv2d(config.decoder_channels[3], config.bins.n_bins + 3, 1)
+        # per stride-4 cell: M bin logits (if any), then residual or regressed value, confidence logit, ground gate
+        self.head = nn.Conv2d(config.decoder_channels[3], self._n_logits + 3, 1)
         convex = config.upsampling == "convex"
         self.upsample = ConvexUpsampling(config.decoder_channels[3]) if convex else BilinearUpsampling()
         self.register_buffer("pixel_mean", torch.tensor(_IMAGENET_MEAN).reshape(3, 1, 1), persistent=False)
@@ -86,11 +95,14 @@ class Student(nn.Module):
         """
         B, N = images.shape[:2]
         living = camera_valid > 0.5
-        maps = self.rays(self.encoder(self._normalise(images)), rays, T_ego_cam)
-        fused = self.fusion(maps[3], living)
+        maps = self.encoder(self._normalise(images))
+        if self.rays is not None:
+            maps = self.rays(maps, rays, T_ego_cam)
+        fused = self.fusion(maps[3], living, self._directions(rays, T_ego_cam, maps[3]))
         features_8, features_4 = self.decoder((*maps[:3], fused))
         camera_tokens = fused.mean(dim=(2, 3)).reshape(B, N, -1)
-        grid = self.bins(pool_living_cameras(fused, living), camera_tokens)
+        log_scale = self._log_scale(rays)
+        grid = self.bins(pool_living_cameras(fused, living), camera_tokens, log_scale)
         ground_per_m = self._ground(rays, T_ego_cam) if self.config.ground_prior else None
         return self._decode(features_8, features_4, grid, ground_per_m, living)
 
@@ -106,6 +118,23 @@ class Student(nn.Module):
         pixels = images.to(self.pixel_mean.dtype).flatten(0, 1).permute(0, 3, 1, 2)
         return (pixels - self.pixel_mean) / self.pixel_std
 
+    @property
+    def _n_logits(self) -> int:
+        return self.config.bins.n_bins if self.config.head == "bins" else 0
+
+    def _directions(self, rays: Tensor, T_ego_cam: Tensor, coarse: Tensor) -> Tensor | None:
+        """Return where each stride-32 cell looks, for the fusion that asks for it [B, N, h, w, 3]."""
+        if not self.fusion.ray_affinity:
+            return None
+        with torch.autocast(rays.device.type, enabled=False):
+            return cell_directions(rays.float(), T_ego_cam.float(), *coarse.shape[2:])
+
+    def _log_scale(self, rays: Tensor) -> Tensor | None:
+        if not self.config.canonical_focal:
+            return None
+        with torch.autocast(rays.device.type, enabled=False):
+            return canonical_log_scale(rays.float())
+
     def _ground(self, rays: Tensor, T_ego_cam: Tensor) -> Tensor:
         """Inverse depth of a flat ground on the head grid [B, N, h, w], kept within the range of the features."""
         near_m, far_m = GROUND_RANGE_M
@@ -117,17 +146,14 @@ class Student(nn.Module):
     def _decode(
         self, features_8: Tensor, features_4: Tensor, grid: BinGrid, ground_per_m: Tensor | None, living: Tensor
     ) -> StudentOutput:
-        B, N, M = grid.centers_m.shape
+        B, N = living.shape
         h, w = features_4.shape[2:]
         head = self.head(features_4).float()
         with torch.autocast(head.device.type, enabled=False):
-            logits = head[:, :M].reshape(B, N, M, h, w)
-            if ground_per_m is not None:
-                logits = logits + ground_logits(head[:, M + 2].reshape(B, N, h, w), ground_per_m, grid)
-            residual = head[:, M].reshape(B, N, h, w) if self.config.residual else None
-            head_depth_m = decode_depth(logits, grid, residual)
+            head_depth_m, logits = self._head_depth(head.reshape(B, N, -1, h, w), grid, ground_per_m)
             log_depth = torch.log(head_depth_m).reshape(B * N, 1, h, w)
-            confidence_logit = F.interpolate(head[:, M + 1 : M + 2], scale_factor=float(HEAD_STRIDE), mode="bilinear")
+            confidence = head[:, self._n_logits + 1 : self._n_logits + 2]
+            confidence_logit = F.interpolate(confidence, scale_factor=float(HEAD_STRIDE), mode="bilinear")
         # in logarithm, so that a mix of two depths errs by the same factor near and far
         depth_m = torch.exp(self.upsample(log_depth, features_4))
         H, W = depth_m.shape[2:]
@@ -141,6 +167,20 @@ class Student(nn.Module):
             centers_m=grid.centers_m,
             features=features_8.reshape(B, N, *features_8.shape[1:]),
         )
+
+    def _head_depth(self, head: Tensor, grid: BinGrid, ground_per_m: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return z-depth [B, N, h, w] and the bin logits behind it, from the head's channels [B, N, M + 3, h, w]."""
+        M, bins = self._n_logits, self.config.bins
+        gate = head[:, :, M + 2]
+        if self.config.head == "regression":
+            return regress_depth(head[:, :, M], gate, ground_per_m, bins), None
+        logits = head[:, :, :M]
+        if ground_per_m is not None:
+            logits = logits + ground_logits(gate, ground_per_m, grid)
+        depth_m = decode_depth(logits, grid, head[:, :, M] if self.config.residual else None)
+        if self.config.canonical_focal:  # the canonical camera's bins reach beyond this one's range
+            depth_m = depth_m.clamp(bins.min_depth_m, bins.max_depth_m)
+        return depth_m, logits
 
 
 class MetricStudent(nn.Module):

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from surround_depth.config import StrictModel
 from surround_depth.imaging import InputSpec
 from surround_depth.losses.build import LossConfig
-from surround_depth.models.config import BinConfig, EncoderConfig, StudentConfig
+from surround_depth.models.config import BinConfig, EncoderConfig, Head, StudentConfig, require_bins_to_move
 from surround_depth.models.presets import Preset, student_preset
 from surround_depth.teachers.build import TeacherConfig
 
@@ -23,18 +23,24 @@ class StudentChoice(StrictModel):
     encoder: EncoderConfig | None = None
     """Instead of the preset's encoder."""
     bins: BinConfig = BinConfig()
-    head: Literal["bins", "regression"] = "bins"
+    head: Head = "bins"
     residual: bool = True
     ray_conditioning: bool = True
+    ray_affinity: bool = False
     ground_prior: bool = True
     canonical_focal: bool = False
     upsampling: Literal["convex", "bilinear"] = "convex"
     fusion_layers: int | None = Field(default=None, ge=0)
 
+    @model_validator(mode="after")
+    def _a_canonical_camera_needs_bins(self) -> StudentChoice:
+        require_bins_to_move(self.head, self.canonical_focal)
+        return self
+
     def resolve(self) -> StudentConfig:
         """Return the full configuration of the student."""
-        same = ("head", "residual", "ray_conditioning", "ground_prior", "canonical_focal", "upsampling")
-        changes: dict[str, Any] = {name: getattr(self, name) for name in same}
+        own = {"preset", "bins", "encoder", "fusion_layers"}
+        changes: dict[str, Any] = self.model_dump(exclude=own)
         if self.encoder is not None:
             changes["encoder"] = self.encoder
         if self.fusion_layers is not None:
@@ -45,6 +51,8 @@ class StudentChoice(StrictModel):
 class RenderConfig(StrictModel):
     """How a missing synthetic tree is made."""
 
+    rig: str = "nuscenes"
+    """A shipped rig or a rig file (`rig.load_rig`)."""
     first_seed: int = 100
     n_drives: int = Field(default=8, ge=1)
     n_samples: int = Field(default=12, ge=1)
@@ -71,10 +79,14 @@ class DataSetConfig(StrictModel):
     root: str
     version: str | None = None
     """Folder of the tables, where a nuScenes or synthetic root has several."""
+    train_split: str | None = None
+    """Name or file of a list (`data.splits.read_split`) that narrows what may train; of DDAD also its own "train"."""
+    val_split: str | None = None
+    """The list that narrows what may validate."""
     train_scenes: tuple[str, ...] = ()
-    """Empty: every scene that does not validate."""
+    """Empty: every scene of `train_split` (else of the data set) that does not validate."""
     val_scenes: tuple[str, ...] = ()
-    """Empty: the last scene."""
+    """Empty: every scene of `val_split`; without one, the last scene."""
     masks: str | None = None
     """Folder of own-body masks, for data sets that bring none: nuScenes, DDAD."""
     render: bool = False
@@ -88,11 +100,19 @@ class DataConfig(DataSetConfig):
     """The data of a run: one set, and with `joint` further ones, of other rigs, in the same batches."""
 
     joint: tuple[DataSetConfig, ...] = ()
+    limit_samples: int | None = Field(default=None, ge=1)
+    """Of each data set, take the first so many samples to train and as many to validate: for a dry run."""
+    validate_on: Literal["val", "train"] = "val"
+    """`train` scores the very samples that train: whether the student can learn them at all. It says nothing else."""
     lidar_sweeps: SweepConfig = SweepConfig()
     """Of training samples; see `data.lidar_accumulate`. Validation and baselines keep the sample's own sweep."""
     cache: bool = True
     """Keep prepared samples in memory (about 3.5 MB each at 6 x 192 x 352)."""
     n_workers: int = Field(default=0, ge=0)
+
+    def sets(self) -> dict[str, DataSetConfig]:
+        """Return every data set by the key that errors and the origin of a run call it."""
+        return {"data": self, **{f"data.joint.{i}": one for i, one in enumerate(self.joint)}}
 
 
 class AugmentConfig(StrictModel):

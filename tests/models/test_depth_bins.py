@@ -9,7 +9,7 @@ import torch
 
 from surround_depth.models.config import BinConfig
 from surround_depth.models.decoder import BilinearUpsampling, ConvexUpsampling
-from surround_depth.models.depth_bins import BinCenters, bin_grid, decode_depth, ground_logits
+from surround_depth.models.depth_bins import BinCenters, bin_grid, decode_depth, ground_logits, regress_depth
 
 LOG = BinConfig(n_bins=8, min_depth_m=1.0, max_depth_m=math.e**8)
 
@@ -50,24 +50,52 @@ def test_the_ground_speaks_for_its_own_bin() -> None:
     assert logits[7].item() == pytest.approx(6.0 * math.exp(-8.0), rel=1e-3)
 
 
-def test_centers_start_even_and_stay_ordered_whatever_the_token() -> None:
-    torch.manual_seed(0)
+def adaptive(centers: str, seed: int = 0) -> BinCenters:
+    """Bin centers whose last layer has learned something: it starts at zero."""
+    torch.manual_seed(seed)
+    module = BinCenters(16, BinConfig(n_bins=64, centers=centers))  # type: ignore[arg-type]
+    assert module.widths is not None
+    torch.nn.init.normal_(module.widths[-1].weight, std=10.0)
+    return module
+
+
+def test_adaptive_centers_start_even() -> None:
     config = BinConfig(n_bins=64, centers="sample")
-    centers = BinCenters(16, config)
-    grid = centers(torch.zeros(1, 16), torch.zeros(1, 2, 16))
-    even = bin_grid(even_widths(64), config)
-    assert torch.allclose(grid.centers_m[0, 0], even.centers_m[0, 0], rtol=0.1)
-    wild = centers(1e3 * torch.randn(1, 16), torch.zeros(1, 2, 16))
-    assert (wild.edges_m.diff(dim=-1) > 0).all()
-    assert wild.edges_m[0, 0, -1].item() == pytest.approx(80.0, rel=1e-4)
-    assert torch.equal(wild.centers_m[:, 0], wild.centers_m[:, 1])  # centers: sample
+    grid = BinCenters(16, config)(torch.randn(1, 16), torch.randn(1, 2, 16))
+    assert torch.allclose(grid.centers_m[0, 0], bin_grid(even_widths(64), config).centers_m[0, 0], rtol=1e-4)
+
+
+def test_adaptive_bins_stay_ordered_and_within_a_factor_of_each_other_whatever_the_token() -> None:
+    grid = adaptive("sample")(1e3 * torch.randn(1, 16), torch.zeros(1, 2, 16))
+    log_widths = grid.edges_m.log().diff(dim=-1)
+    assert (log_widths > 0).all()
+    assert 1.5 < (log_widths.max() / log_widths.min()).item() <= math.e**2 * 1.001
+    assert grid.edges_m[0, 0, -1].item() == pytest.approx(80.0, rel=1e-4)
+    assert torch.equal(grid.centers_m[:, 0], grid.centers_m[:, 1])  # centers: sample
 
 
 def test_centers_per_image_differ() -> None:
-    torch.manual_seed(0)
-    centers = BinCenters(16, BinConfig(centers="image"))
-    grid = centers(torch.zeros(1, 16), 100 * torch.randn(1, 2, 16))
+    grid = adaptive("image")(torch.zeros(1, 16), torch.randn(1, 2, 16))
     assert not torch.equal(grid.centers_m[:, 0], grid.centers_m[:, 1])
+
+
+def test_canonical_bins_are_those_of_twice_the_focal_length_twice_as_far() -> None:
+    config = BinConfig(n_bins=64, min_depth_m=0.5, max_depth_m=80.0)
+    log_scale = torch.tensor([[0.0, math.log(2.0), 9.0]])
+    grid = BinCenters(16, config)(torch.zeros(1, 16), torch.zeros(1, 3, 16), log_scale)
+    assert torch.allclose(grid.centers_m[0, 1], 2.0 * grid.centers_m[0, 0], rtol=1e-5)
+    assert grid.edges_m[0, 0, [0, -1]].tolist() == pytest.approx([0.5 / 4, 80.0 * 4], rel=1e-4)
+    assert grid.edges_m[0, 2, 0].item() == pytest.approx(0.5, rel=1e-4)  # no camera's range begins beyond dmin
+
+
+def test_a_plain_regression_by_hand() -> None:
+    config = BinConfig(min_depth_m=1.0, max_depth_m=math.e**4)
+    value = torch.full((1, 1, 1, 1), math.log(3.0))  # sigmoid 0.75: three quarters of the way, in log
+    closed, half_open = torch.full((1, 1, 1, 1), -99.0), torch.zeros(1, 1, 1, 1)
+    ground_per_m = torch.full((1, 1, 1, 1), math.exp(-1.0))
+    assert regress_depth(value, closed, None, config).item() == pytest.approx(math.e**3, rel=1e-5)
+    assert regress_depth(value, closed, ground_per_m, config).item() == pytest.approx(math.e**3, rel=1e-5)
+    assert regress_depth(value, half_open, ground_per_m, config).item() == pytest.approx(math.e**2, rel=1e-5)
 
 
 def test_range_must_be_a_range() -> None:

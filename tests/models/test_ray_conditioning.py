@@ -7,7 +7,13 @@ import math
 import pytest
 import torch
 
-from surround_depth.models.ray_conditioning import N_RAY_FEATURES, ground_inverse_depth, ray_features
+from surround_depth.models.ray_conditioning import (
+    N_RAY_FEATURES,
+    canonical_log_scale,
+    cell_directions,
+    ground_inverse_depth,
+    ray_features,
+)
 
 R_EGO_CAM = torch.tensor([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
 MIDDLE = 0.5 * (math.log(0.5) + math.log(200.0))
@@ -62,3 +68,27 @@ def test_footprint_is_the_angle_between_neighbours() -> None:
 def test_rays_that_a_lens_does_not_have_give_numbers() -> None:
     rays = torch.zeros(1, 1, 2, 2, 3)
     assert torch.isfinite(ray_features(rays, torch.eye(4)[None, None])).all()
+
+
+def pinhole_rays(focal_cells: float, n: int = 8) -> torch.Tensor:
+    v, u = torch.meshgrid(torch.arange(n) - n / 2 + 0.5, torch.arange(n) - n / 2 + 0.5, indexing="ij")
+    rays = torch.stack((u / focal_cells, v / focal_cells, torch.ones_like(u)), dim=-1)
+    return rays / rays.norm(dim=-1, keepdim=True)
+
+
+def test_the_canonical_scale_is_the_focal_length_over_fifty_cells() -> None:
+    rays = torch.stack([pinhole_rays(f) for f in (50.0, 100.0, 12.5)])[None]
+    assert canonical_log_scale(rays)[0].exp().tolist() == pytest.approx([1.0, 2.0, 0.25], rel=1e-4)
+
+
+def test_cells_look_where_the_rays_between_them_look() -> None:
+    T_ego_cam = torch.eye(4)[None, None].clone()
+    T_ego_cam[..., :3, :3] = R_EGO_CAM
+    directions = cell_directions(pinhole_rays(4.0)[None, None], T_ego_cam, 2, 2)[0, 0]
+    assert directions.shape == (2, 2, 3)
+    assert directions.norm(dim=-1).flatten().tolist() == pytest.approx([1.0] * 4, abs=1e-5)
+    forward, left, up = directions[0, 0].tolist()  # the upper left quarter
+    assert forward > 0.8
+    assert left == pytest.approx(up, abs=1e-6)
+    assert left > 0.3
+    assert directions[1, 1].tolist() == pytest.approx([forward, -left, -up], abs=1e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from surround_depth.errors import ConfigError
 from surround_depth.models.config import BinConfig, EncoderConfig, StudentConfig
 from surround_depth.models.presets import student_preset
 from surround_depth.models.student import MetricStudent, Student
+from surround_depth.models.view_fusion import FusionLayer, ViewFusion
 
 B, N, H, W = 2, 3, 64, 96
 torch.set_num_threads(1)
@@ -62,7 +64,17 @@ def test_shapes_and_ranges(nano: Student) -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize("dead", [0, 1, 2])
-def test_a_dead_cameras_picture_has_exactly_no_influence(nano: Student, dead: int) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"ray_affinity": True, "fusion_layers": 2, "canonical_focal": True, "bins": BinConfig(centers="sample")},
+        {"head": "regression"},
+    ],
+    ids=str,
+)
+def test_a_dead_cameras_picture_has_exactly_no_influence(changes: dict[str, object], dead: int) -> None:
+    student = build(**changes)
     images, rays, T_ego_cam, camera_valid = inputs()
     camera_valid[:, dead] = 0.0
     others = [i for i in range(N) if i != dead]
@@ -70,12 +82,12 @@ def test_a_dead_cameras_picture_has_exactly_no_influence(nano: Student, dead: in
     for content in (images, images.clone()):
         if outputs:
             content[:, dead] = torch.randint(0, 256, content[:, dead].shape, dtype=torch.uint8)
-        outputs.append(nano(content, rays, T_ego_cam, camera_valid))
+        outputs.append(student(content, rays, T_ego_cam, camera_valid))
     one, two = outputs
     assert torch.equal(one.depth_m[:, others], two.depth_m[:, others])
     assert torch.equal(one.confidence[:, others], two.confidence[:, others])
     assert torch.equal(one.centers_m[:, others], two.centers_m[:, others])
-    assert not torch.equal(one.logits[:, dead], two.logits[:, dead])  # the content did reach its own branch
+    assert not torch.equal(one.depth_m[:, dead], two.depth_m[:, dead])  # the content did reach its own branch
     assert (one.confidence[:, dead] == 0).all()
 
 
@@ -178,6 +190,11 @@ def test_every_parameter_learns() -> None:
         {"fusion_layers": 0},
         {"residual": False},
         {"ground_prior": False},
+        {"ray_conditioning": False},
+        {"ray_affinity": True},
+        {"canonical_focal": True},
+        {"head": "regression"},
+        {"head": "regression", "ground_prior": False},
         {"upsampling": "bilinear"},
         {"bins": BinConfig(centers="sample")},
         {"bins": BinConfig(centers="image", space="linear", n_bins=16, max_depth_m=200.0)},
@@ -186,8 +203,34 @@ def test_every_parameter_learns() -> None:
 )
 def test_choices(changes: dict[str, object]) -> None:
     output = build(**changes)(*inputs())
-    assert torch.isfinite(output.depth_m).all()
+    assert ((output.depth_m >= 0.499) & (output.depth_m <= 200.1)).all()
     assert (output.edges_m[..., 1:] > output.edges_m[..., :-1]).all()
+
+
+@torch.no_grad()
+def test_affinity_draws_a_camera_to_those_that_look_the_same_way() -> None:
+    fusion = ViewFusion(8, 1, 1, ray_affinity=True)
+    layer = fusion.layers[0]
+    assert isinstance(layer, FusionLayer)
+    for parameter in (layer.query_key_value.weight, layer.query_key_value.bias, layer.mlp[2].weight, layer.mlp[2].bias):
+        parameter.zero_()
+    layer.query_key_value.weight[16:] = torch.eye(8)  # values are the tokens; queries and keys say nothing
+    layer.output.weight.copy_(torch.eye(8))
+    layer.output.bias.zero_()
+    assert layer.sharpness is not None
+    layer.sharpness.fill_(math.log(3.0))
+    features = torch.randn(3, 8, 1, 1)
+    directions = torch.tensor([[1.0, 0, 0], [1.0, 0, 0], [0, 1.0, 0]]).reshape(1, 3, 1, 1, 3)
+    fused = fusion(features, torch.ones(1, 3, dtype=torch.bool), directions)
+    values = torch.nn.functional.layer_norm(features.flatten(1), (8,))
+    weights = torch.tensor([[3.0, 3, 1], [3, 3, 1], [1, 1, 3]])  # e^(ln 3 cos)
+    expected = features.flatten(1) + weights / weights.sum(1, keepdim=True) @ values
+    assert torch.allclose(fused.flatten(1), expected, atol=1e-5)
+
+
+def test_a_canonical_camera_needs_bins() -> None:
+    with pytest.raises(ValueError, match="canonical_focal"):
+        StudentConfig(encoder=student_preset("nano").encoder, head="regression", canonical_focal=True)
 
 
 def test_presets_keep_their_sizes() -> None:
