@@ -25,7 +25,7 @@ class Encoder(nn.Module):
         self._require_strides()
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        return tuple(self.backbone(images).feature_maps)
+        return tuple(self.backbone(images.to(self.backbone.dtype)).feature_maps)
 
     def resolved_config(self) -> EncoderConfig:
         """Return the configuration that rebuilds this encoder without its original source."""
