@@ -20,9 +20,9 @@ from surround_depth.models.checkpoint import load_student
 from surround_depth.models.student import Student
 from surround_depth.teachers.simulated import SimulatedTeacher
 from surround_depth.training import run as run_module
-from surround_depth.training.config import DataConfig, TrainConfig
+from surround_depth.training.config import TrainConfig
 from surround_depth.training.dataset import Batch, DrawnSamples, collate, training_batches
-from surround_depth.training.drives import Drives, open_drives, split_scenes
+from surround_depth.training.drives import Drives, DriveSet
 from surround_depth.training.loop import Trainer
 from surround_depth.training.samples import SamplePreparer, SampleStore
 from surround_depth.training.schedule import one_cycle
@@ -70,7 +70,8 @@ def run(
     config: TrainConfig, sequence: Any, out: Path, monkeypatch: pytest.MonkeyPatch, init: Path | None = None
 ) -> Silent:
     data = FakeDataset(sequence)
-    monkeypatch.setattr(run_module, "open_drives", lambda _: Drives(data, (data.sequence("a"),), (data.sequence("b"),)))
+    one = DriveSet("data", config.data, data, data, (data.sequence("a"),), (data.sequence("b"),))
+    monkeypatch.setattr(run_module, "open_drives", lambda _: Drives((one,)))
     watcher = Silent()
     run_module.run_training(config, out, watcher=watcher, per_pixel_mean=mean_map, init=init)
     return watcher
@@ -185,25 +186,6 @@ def test_one_cycle_climbs_and_falls() -> None:
     assert values[0] < values[1] < values[2] == 1.0
     assert values[3] == pytest.approx(0.5, abs=1e-3)
     assert values[4] == pytest.approx(1e-3)
-
-
-def test_scenes_are_split_and_never_shared() -> None:
-    scenes = ("a", "b", "c")
-    assert split_scenes(scenes, DataConfig(root="r")) == (("a", "b"), ("c",))
-    assert split_scenes(scenes, DataConfig(root="r", val_scenes=("a",))) == (("b", "c"), ("a",))
-    with pytest.raises(ConfigError, match="share b"):
-        split_scenes(scenes, DataConfig(root="r", train_scenes=("a", "b"), val_scenes=("b",)))
-    with pytest.raises(ConfigError, match="nope"):
-        split_scenes(scenes, DataConfig(root="r", train_scenes=("nope",)))
-    with pytest.raises(ConfigError, match="one must train"):
-        split_scenes(("a",), DataConfig(root="r"))
-
-
-def test_a_missing_tree_names_the_command_that_makes_it(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"tools/make_synthetic\.py --out .*missing"):
-        open_drives(DataConfig(root=str(tmp_path / "missing")))
-    with pytest.raises(ConfigError, match=r"--set data\.root"):
-        open_drives(DataConfig(kind="ddad", root=str(tmp_path / "missing")))
 
 
 def test_starting_weights_of_another_student_are_refused(tiny_config: TrainConfig, tmp_path: Path) -> None:
