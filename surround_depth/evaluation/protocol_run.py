@@ -71,6 +71,7 @@ class Evaluator:
         kind: what is true; published protocols mean LiDAR.
         skips_damage: a sample that cannot be read is left out and told of in `BatchResult.damage`, instead of raising.
         only_depth: leave out everything but the depth errors.
+        cloud: compare clouds of points too, which takes longer than all the rest.
     """
 
     def __init__(
@@ -82,12 +83,13 @@ class Evaluator:
         kind: TruthKind = "lidar",
         skips_damage: bool = False,
         only_depth: bool = False,
+        cloud: bool = True,
     ) -> None:
         self.predictor = predictor
         self.protocol = protocol
         self.truth = GroundTruth(protocol, dataset, kind)
         self._skips_damage = skips_damage
-        self._only_depth = only_depth
+        self._only_depth, self._cloud = only_depth, cloud
         self._last: Moment | None = None  # flicker needs it once more
 
     def score(self, batch: Batch) -> BatchResult:
@@ -103,7 +105,7 @@ class Evaluator:
             try:
                 moment = self.moment(listed)
                 if not self._only_depth:
-                    records += [*measure_moment(moment, self.truth), *self._flicker(moment)]
+                    records += [*measure_moment(moment, self.truth, cloud=self._cloud), *self._flicker(moment)]
             except DataError as error:
                 if not self._skips_damage:
                     raise
