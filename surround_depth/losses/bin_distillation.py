@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from surround_depth.losses.masked import Term, log_difference, masked_mean
+from surround_depth.losses.masked import Term, masked_mean
 from surround_depth.losses.supervised import Pool, silog
 
 Assignment = Literal["twohot", "gauss"]
@@ -73,8 +73,3 @@ def crossed_centers(teacher: Tensor, centers_m: Tensor, truth_m: Tensor, mask: T
     """
     depth_m = torch.einsum("bnkhw,bnk->bnhw", teacher.detach(), centers_m.float())
     return silog(torch.nn.functional.interpolate(depth_m, truth_m.shape[-2:], mode="bilinear"), truth_m, mask, pool)
-
-
-def aligned_log_l1(depth_m: Tensor, teacher_depth_m: Tensor, mask: Tensor) -> Term:
-    """Return mean |ln d_S - ln d_A| over `mask` [B, N, H, W]: the log form of KD-L1 (D14), for edges at full size."""
-    return masked_mean(log_difference(depth_m, teacher_depth_m, mask).abs(), mask)

@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from surround_depth.config import StrictModel
+from surround_depth.errors import ConfigError
 from surround_depth.losses import bin_distillation, supervised
 from surround_depth.losses.masked import Term
 
@@ -17,6 +18,12 @@ class LossConfig(StrictModel):
     """Weights and choices. A weight of 0 leaves the term out."""
 
     silog: float = Field(default=1.0, ge=0.0)
+    """Of the terms against LiDAR depth; always reported, so that runs with another one can be compared."""
+    l1: float = Field(default=0.0, ge=0.0)
+    """|d - g| in metres."""
+    log_l1: float = Field(default=0.0, ge=0.0)
+    laplace: float = Field(default=0.0, ge=0.0)
+    """Log likelihood with the scale that the confidence stands for: trains both."""
     chamfer: float = Field(default=0.0, ge=0.0)
     """Pulls adaptive bin centers to the LiDAR depths; with fixed centers a run refuses it."""
     sky: float = Field(default=0.5, ge=0.0)
@@ -44,7 +51,7 @@ class Prediction(Protocol):
     @property
     def confidence_logit(self) -> Tensor: ...
     @property
-    def logits(self) -> Tensor: ...
+    def logits(self) -> Tensor | None: ...
     @property
     def edges_m(self) -> Tensor: ...
     @property
@@ -88,6 +95,9 @@ def training_loss(
     ramp = min(1.0, progress / config.ramp) if config.ramp > 0 else 1.0
     weights = {
         "silog": config.silog,
+        "l1": config.l1,
+        "log_l1": config.log_l1,
+        "laplace": config.laplace,
         "chamfer": config.chamfer,
         "sky": config.sky,
         "confidence": config.confidence,
@@ -105,6 +115,12 @@ def _supervised_terms(
 ) -> dict[str, Term]:
     truth_m, mask, sky = targets.lidar_m, targets.lidar_mask, targets.sky
     terms = {"silog": supervised.silog(prediction.depth_m, truth_m, mask, config.pool)}
+    if config.l1 > 0:
+        terms["l1"] = supervised.l1(prediction.depth_m, truth_m, mask)
+    if config.log_l1 > 0:
+        terms["log_l1"] = supervised.log_l1(prediction.depth_m, truth_m, mask)
+    if config.laplace > 0:
+        terms["laplace"] = supervised.laplace(prediction.confidence_logit, prediction.depth_m, truth_m, mask)
     if config.chamfer > 0:
         terms["chamfer"] = supervised.center_chamfer(prediction.centers_m, truth_m, mask)
     if config.sky > 0:
@@ -121,6 +137,8 @@ def _supervised_terms(
 def _teacher_terms(prediction: Prediction, targets: Targets, config: LossConfig) -> dict[str, Term]:
     terms: dict[str, Term] = {}
     if config.kl > 0 or config.x1 > 0:
+        if prediction.logits is None:
+            raise ConfigError("loss.kl and loss.x1 compare bins, and this student has none; set both weights to 0")
         stride = targets.teacher_m.shape[-1] // prediction.logits.shape[-1]
         teacher_m, mask = at_cell_centers(targets.teacher_m, stride), at_cell_centers(targets.teacher_mask, stride)
         teacher = bin_distillation.assign_to_bins(
@@ -134,7 +152,7 @@ def _teacher_terms(prediction: Prediction, targets: Targets, config: LossConfig)
                 teacher, prediction.centers_m, targets.lidar_m, both, config.pool
             )
     if config.dense > 0:
-        terms["dense"] = bin_distillation.aligned_log_l1(prediction.depth_m, targets.teacher_m, targets.teacher_mask)
+        terms["dense"] = supervised.log_l1(prediction.depth_m, targets.teacher_m, targets.teacher_mask)
     return terms
 
 

@@ -27,8 +27,13 @@ def masked_mean(values: Tensor, mask: Tensor) -> Term:
     return Term(total / count.clamp(min=1).to(values.dtype), count)
 
 
+def at_least_float32(values: Tensor) -> Tensor:
+    """Return half precision as float32, in which losses are computed; float64 stays: gradients can be checked in it."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
 def log_difference(depth_m: Tensor, truth_m: Tensor, mask: Tensor) -> Tensor:
-    """Return ln d - ln g in float32, exactly 0 (and without gradient) outside the mask, where g may be NaN."""
-    d = torch.where(mask, depth_m.float(), 1.0)
-    g = torch.where(mask, truth_m.float(), 1.0)
+    """Return ln d - ln g, exactly 0 (and without gradient) outside the mask, where g may be NaN."""
+    d = torch.where(mask, at_least_float32(depth_m), 1.0)
+    g = torch.where(mask, at_least_float32(truth_m), 1.0)
     return torch.log(d) - torch.log(g)

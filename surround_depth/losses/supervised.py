@@ -1,4 +1,4 @@
-"""Losses against LiDAR depth: SILog and the Chamfer of bin centers (distillation.md, D2), sky, confidence."""
+"""Losses against LiDAR: SILog and the Chamfer of bin centers (distillation.md, D2), L1, Laplace; sky, confidence."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from surround_depth.losses.masked import Term, log_difference, masked_mean
+from surround_depth.losses.masked import Term, at_least_float32, log_difference, masked_mean
 
 Pool = Literal["sample", "image", "batch"]
 MIN_PIXELS = 16
 _VARIANCE_FOCUS = 0.85
 _CONFIDENT_LOG_RATIO = math.log(1.25)
+_LAPLACE_SCALE = (0.01, 10.0)
 _POOLED_AXES: dict[Pool, tuple[int, ...]] = {"batch": (0, 1, 2, 3), "sample": (1, 2, 3), "image": (2, 3)}
 
 
@@ -40,6 +41,48 @@ def silog(depth_m: Tensor, truth_m: Tensor, mask: Tensor, pool: Pool = "sample")
     error = 10.0 * torch.sqrt(spread.clamp(min=1e-8))
     counted = n_pixels >= MIN_PIXELS
     return Term(masked_mean(error, counted).value, torch.where(counted, n_pixels, 0).sum())
+
+
+def l1(depth_m: Tensor, truth_m: Tensor, mask: Tensor) -> Term:
+    """Return mean |d - g| in metres over `mask` [B, N, H, W]: far pixels, which err by metres, decide it.
+
+    `truth_m` may be NaN outside the mask.
+    """
+    d = torch.where(mask, at_least_float32(depth_m), 1.0)
+    g = torch.where(mask, at_least_float32(truth_m), 1.0)
+    return masked_mean((d - g).abs(), mask)
+
+
+def log_l1(depth_m: Tensor, truth_m: Tensor, mask: Tensor) -> Term:
+    """Return mean |ln d - ln g| over `mask` [B, N, H, W]: every pixel by its relative error. Near and far weigh alike.
+
+    `truth_m` may be NaN outside the mask, and has no gradient.
+    """
+    return masked_mean(log_difference(depth_m, truth_m, mask).abs(), mask)
+
+
+def laplace(confidence_logit: Tensor, depth_m: Tensor, truth_m: Tensor, mask: Tensor) -> Term:
+    """Return the mean negative log likelihood `ln 2b + |e| / b` of `e = ln d - ln g` under a Laplace law.
+
+    The scale b needs no output of its own. The confidence p is the probability that |e| < ln 1.25, and the law says
+    that this is `1 - exp(-ln 1.25 / b)`; so `b = ln 1.25 / -ln(1 - p) = ln 1.25 / softplus(logit)`. The gradient
+    reaches depth and confidence: a pixel that is not sure pulls less at its depth and pays `ln 2b` for it.
+
+    b is kept within 0.01 (LiDAR on a pixel grid is no better) and 10 (p = 2 %). Beyond them, logits under -3.8 or over
+    22.3, the depth still learns and the confidence does not: its own cross-entropy moves it back.
+
+    Args:
+        confidence_logit, depth_m: [B, N, H, W].
+        truth_m, mask: [B, N, H, W]; NaN allowed outside the mask.
+
+    Source: the likelihood is common; the link to the confidence is ours [O].
+    """
+    narrowest, widest = _LAPLACE_SCALE
+    logit = torch.where(mask, at_least_float32(confidence_logit), 0.0)
+    steepness = F.softplus(logit).clamp(_CONFIDENT_LOG_RATIO / widest, _CONFIDENT_LOG_RATIO / narrowest)
+    per_b = steepness / _CONFIDENT_LOG_RATIO
+    e = log_difference(depth_m, truth_m, mask)
+    return masked_mean(math.log(2.0) - torch.log(per_b) + e.abs() * per_b, mask)
 
 
 def center_chamfer(centers_m: Tensor, truth_m: Tensor, mask: Tensor, max_points: int = 4096) -> Term:

@@ -212,6 +212,16 @@ class TrainConfig(StrictModel):
     watch: WatchConfig = WatchConfig()
 
     @model_validator(mode="after")
+    def _bin_losses_need_bins(self) -> TrainConfig:
+        idle = [f"loss.{name}" for name in ("kl", "x1", "chamfer") if getattr(self.loss, name) > 0]
+        if idle and self.student.head == "regression":
+            raise ValueError(
+                f"{', '.join(idle)} train bins, but student.head is 'regression'; set the weights to 0, or the head to "
+                "'bins'"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _center_losses_need_centers_that_move(self) -> TrainConfig:
         idle = [f"loss.{name}" for name in ("chamfer", "x1") if getattr(self.loss, name) > 0]
         if idle and self.student.bins.centers == "fixed":

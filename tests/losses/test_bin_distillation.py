@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from surround_depth.losses.bin_distillation import aligned_log_l1, assign_to_bins, bin_divergence, crossed_centers
+from surround_depth.losses.bin_distillation import assign_to_bins, bin_divergence, crossed_centers
 
 CENTERS_M = torch.tensor([[[1.0, math.e, math.e**3]]])
 EDGES_M = torch.tensor([[[math.exp(-0.5), math.exp(0.5), math.exp(2.0), math.exp(4.0)]]])
@@ -76,12 +76,3 @@ def test_x1_moves_the_centers_only() -> None:
 def test_the_target_stops_gradients_to_the_centers() -> None:
     centers_m = CENTERS_M.clone().requires_grad_()
     assert not assign_to_bins(at(3.0), EDGES_M, centers_m, "twohot").requires_grad
-
-
-def test_aligned_log_l1_ignores_what_is_masked() -> None:
-    depth_m = torch.tensor([[[[math.e, 5.0]]]], requires_grad=True)
-    term = aligned_log_l1(depth_m, torch.tensor([[[[1.0, math.nan]]]]), torch.tensor([[[[True, False]]]]))
-    assert term.value.item() == pytest.approx(1.0)
-    term.value.backward()
-    assert depth_m.grad is not None
-    assert depth_m.grad[..., 1].item() == 0.0

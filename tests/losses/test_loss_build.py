@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 
+from surround_depth.errors import ConfigError
 from surround_depth.losses.build import LossConfig, Targets, at_cell_centers, training_loss
 
 B, N, M, H, W = 2, 3, 8, 16, 24
@@ -17,7 +18,7 @@ EDGES = torch.logspace(-0.3, 1.9, M + 1).expand(B, N, M + 1)
 class FakePrediction:
     depth_m: torch.Tensor
     confidence_logit: torch.Tensor
-    logits: torch.Tensor
+    logits: torch.Tensor | None
     edges_m: torch.Tensor
     centers_m: torch.Tensor
 
@@ -42,9 +43,10 @@ def targets() -> Targets:
 
 
 def test_total_is_the_weighted_sum_of_all_raw_terms() -> None:
-    config = LossConfig(chamfer=0.1, x1=0.5, dense=0.3)
+    config = LossConfig(l1=0.2, log_l1=0.7, laplace=0.4, chamfer=0.1, x1=0.5, dense=0.3)
     report = training_loss(prediction(), targets(), config, max_depth_m=80.0, progress=1.0)
-    assert set(report.terms) == {"silog", "chamfer", "sky", "confidence", "confidence_sky", "kl", "x1", "dense"}
+    against_lidar = {"silog", "l1", "log_l1", "laplace", "chamfer", "confidence"}
+    assert set(report.terms) == against_lidar | {"sky", "confidence_sky", "kl", "x1", "dense"}
     expected = sum(getattr(config, name) * term.value.item() for name, term in report.terms.items())
     assert report.total.item() == pytest.approx(expected, rel=1e-6)
     assert all(int(term.count) > 0 for term in report.terms.values())
@@ -66,6 +68,7 @@ def test_nothing_to_learn_from_is_zero_without_nan() -> None:
     report = training_loss(guess, empty, LossConfig(dense=1.0), max_depth_m=80.0, progress=1.0)
     report.total.backward()
     assert report.total.item() == 0.0
+    assert guess.logits is not None
     assert guess.logits.grad is not None
     assert (guess.logits.grad == 0).all()
 
@@ -84,8 +87,18 @@ def test_a_dead_camera_has_no_say() -> None:
     guess = prediction()
     training_loss(guess, masked, LossConfig(), max_depth_m=80.0, progress=1.0).total.backward()
     for leaf in (guess.depth_m, guess.confidence_logit, guess.logits):
+        assert leaf is not None
         assert leaf.grad is not None
         assert (leaf.grad[:, 1] == 0).all()
+
+
+def test_a_student_without_bins_trains_on_the_other_terms() -> None:
+    plain = replace(prediction(), logits=None)
+    config = LossConfig(kl=0.0, dense=1.0)
+    report = training_loss(plain, targets(), config, max_depth_m=80.0, progress=1.0)
+    assert set(report.terms) == {"silog", "sky", "confidence", "confidence_sky", "dense"}
+    with pytest.raises(ConfigError, match=r"loss\.kl"):
+        training_loss(plain, targets(), LossConfig(), max_depth_m=80.0, progress=1.0)
 
 
 def test_cell_centers_are_picked_not_averaged() -> None:

@@ -1,0 +1,20 @@
+"""What a whole run's configuration refuses: terms and heads that do not fit together."""
+
+from __future__ import annotations
+
+import pytest
+
+from surround_depth.config import parse_config
+from surround_depth.errors import ConfigError
+from surround_depth.training.config import TrainConfig
+
+
+@pytest.mark.parametrize("term", ["kl", "x1", "chamfer"])
+def test_bin_losses_on_a_student_without_bins_are_refused(tiny_config: TrainConfig, term: str) -> None:
+    tree = tiny_config.model_dump(mode="json")
+    tree["student"]["head"] = "regression"
+    tree["loss"] |= {"kl": 0.0, "x1": 0.0, "chamfer": 0.0}
+    assert parse_config(TrainConfig, tree, "test").student.head == "regression"
+    tree["loss"][term] = 0.1
+    with pytest.raises(ConfigError, match=rf"loss\.{term} train.* bins.*'regression'"):
+        parse_config(TrainConfig, tree, "test")
