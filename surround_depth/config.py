@@ -48,7 +48,7 @@ def read_yaml(path: Path) -> Any:
 
 
 def load_config(model: type[Model], source: str | Path, overrides: Iterable[str] = ()) -> Model:
-    """Return the validated config `source` with `overrides` ("a.b=value") applied.
+    """Return the validated config `source` with `overrides` ("a.b=value", "a.0.b=value" inside a list) applied.
 
     Args:
         model: the root node's type.
@@ -124,17 +124,28 @@ def _apply_override(tree: dict[str, Any], override: str) -> None:
     *parents, leaf = key.strip().split(".")
     node: Any = tree
     for parent in parents:
-        if node.get(parent) is None:
-            node[parent] = {}
-        node = node[parent]
-        if not isinstance(node, dict):
+        place = _place(node, parent, override)
+        if isinstance(node, dict) and node.get(place) is None:
+            node[place] = {}
+        node = node[place]
+        if not isinstance(node, dict | list):
             raise ConfigError(f"override {override!r}: {parent!r} is a value, not a group of keys")
+    place = _place(node, leaf, override)
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"override {override!r}: the value is not valid YAML") from error
     # YAML 1.1 reads 1e-4 as text; on a command line it can only be meant as a number.
-    node[leaf] = float(value) if isinstance(value, str) and _is_number(value) else value
+    node[place] = float(value) if isinstance(value, str) and _is_number(value) else value
+
+
+def _place(node: dict[str, Any] | list[Any], key: str, override: str) -> Any:
+    """Return the key of a group, or the place in a list that `key` numbers from 0."""
+    if isinstance(node, dict):
+        return key
+    if not key.isascii() or not key.isdecimal() or int(key) >= len(node):
+        raise ConfigError(f"override {override!r}: {key!r} is no place in a list of {len(node)}, counted from 0")
+    return int(key)
 
 
 def _tuples(value: Any) -> Any:

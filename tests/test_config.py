@@ -28,6 +28,7 @@ def test_values_and_overrides(tmp_path):
     path = write(tmp_path, "seed: 3\nsizes: [1, 2]\n")
     config = load_config(Train, path, ["optim.lr=0.5", "optim.steps=7", "sizes=[4]"])
     assert (config.seed, config.optim.lr, config.optim.steps, config.sizes) == (3, 0.5, 7, (4,))
+    assert load_config(Train, path, ["sizes.1=8"]).sizes == (1, 8)
 
 
 @pytest.mark.parametrize("value", [5e-05, 1e-4, 2e20])
@@ -60,6 +61,8 @@ def test_dump_reads_back_equal(tmp_path):
         ("seed: 1\n", ["seed"], "key=value"),
         ("seed: 1\n", ["seed.x=1"], "not a group"),
         ("seed: 1\n", ["optim.lr=[1"], "not valid YAML"),
+        ("sizes: [1, 2]\n", ["sizes.2=3"], r"sizes\.2=3.*no place in a list of 2"),
+        ("sizes: [1, 2]\n", ["sizes.one=3"], "'one' is no place in a list of 2"),
     ],
 )
 def test_mistakes_are_named(tmp_path, text, overrides, message):

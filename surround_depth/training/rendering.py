@@ -10,21 +10,27 @@ from surround_depth.data.render_tree import nuscenes_format, render_tree
 from surround_depth.data.synthetic.drive import DriveConfig
 from surround_depth.imaging import InputSpec, plan_images
 from surround_depth.rig import load_rig
-from surround_depth.training.config import RenderConfig
+from surround_depth.training.config import DataConfig, DataSetConfig, RenderConfig
 from surround_depth.training.rendering_record import write_record
 
 
+def missing_trees(config: DataConfig) -> tuple[DataSetConfig, ...]:
+    """Return the data sets of a run that ask to be rendered and are not there yet."""
+    return tuple(one for one in config.sets().values() if one.render and not Path(one.root).exists())
+
+
 def render_missing(root: Path, config: RenderConfig, on_drive: Callable[[str], object]) -> None:
-    """Render the drives of `config` with the nuScenes rig into `root`, which appears only when it is whole.
+    """Render the drives of `config` into `root`, which appears only when it is whole.
 
     Args:
         on_drive: told the name of every finished drive.
 
     Raises:
         MissingDependencyError: open3d is not installed.
+        CalibrationError: there is no such rig.
     """
     spec = InputSpec(height_px=config.height_px, width_px=config.width_px)
-    rig = plan_images(load_rig("nuscenes"), spec).network_rig
+    rig = plan_images(load_rig(config.rig), spec).network_rig
     seeds = range(config.first_seed, config.first_seed + config.n_drives)
     drives = [DriveConfig(seed, rig, config.n_samples, frame_interval_s=config.interval_s) for seed in seeds]
     unfinished = root.with_name(f".{root.name}.rendering")

@@ -9,10 +9,12 @@ from typing import Any
 from surround_depth.errors import ConfigError, DataError
 from surround_depth.files import write_atomic
 from surround_depth.provenance import source_commit
-from surround_depth.training.config import DataConfig, RenderConfig
+from surround_depth.rig import load_rig
+from surround_depth.training.config import DataConfig, DataSetConfig, RenderConfig
 
 RECORD_NAME = "rendering.json"
 _IRRELEVANT = {"n_workers"}  # the bytes do not depend on it
+_FIRST_RIG = "nuscenes"  # of trees whose record is older than the key `rig`
 
 
 def write_record(root: Path, config: RenderConfig) -> None:
@@ -40,24 +42,35 @@ def read_record(root: Path) -> dict[str, Any] | None:
 
 
 def require_same_rendering(config: DataConfig) -> None:
-    """Check that the tree which this run would have rendered is the one that lies there.
+    """Check that every tree which this run would have rendered is the one that lies there.
 
     Raises:
-        ConfigError: it was rendered otherwise; names what differs and the way out.
+        ConfigError: one was rendered otherwise; names what differs and the way out.
+        CalibrationError: there is no such rig.
         DataError: as `read_record`.
     """
-    record = read_record(Path(config.root)) if config.render else None
-    if record is None:
-        return
-    found, asked = record["rendering"], _content(config.rendering)
-    keys = [key for key in sorted(found.keys() | asked.keys()) if found.get(key) != asked.get(key)]
-    if keys:
-        differences = ", ".join(f"{key} {found.get(key)} instead of {asked.get(key)}" for key in keys)
+    for key, one in config.sets().items():
+        record = read_record(Path(one.root)) if one.render else None
+        if record is not None:
+            _require_same(key, one, record["rendering"])
+
+
+def _require_same(key: str, config: DataSetConfig, recorded: dict[str, Any]) -> None:
+    found, asked = {"rig": _identity(_FIRST_RIG)} | recorded, _content(config.rendering)
+    names = [name for name in sorted(found.keys() | asked.keys()) if found.get(name) != asked.get(name)]
+    if names:
+        differences = ", ".join(f"{name} {found.get(name)} instead of {asked.get(name)}" for name in names)
         raise ConfigError(
-            f"{config.root} ({RECORD_NAME}) was rendered otherwise than data.rendering asks: {differences}; "
-            "choose another data.root, delete that folder, or set data.render=false to train on it as it is"
+            f"{config.root} ({RECORD_NAME}) was rendered otherwise than {key}.rendering asks: {differences}; "
+            f"choose another {key}.root, delete that folder, or set {key}.render=false to train on it as it is"
         )
 
 
 def _content(config: RenderConfig) -> dict[str, Any]:
-    return config.model_dump(mode="json", exclude=_IRRELEVANT)
+    return config.model_dump(mode="json", exclude=_IRRELEVANT) | {"rig": _identity(config.rig)}
+
+
+def _identity(rig: str) -> str:
+    """Return a rig's own name and what tells it from another of that name, wherever its file lies."""
+    loaded = load_rig(rig)
+    return f"{loaded.name} {loaded.fingerprint[:12]}"
