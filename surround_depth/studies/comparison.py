@@ -7,6 +7,7 @@ change must hold for other seeds and other streets, so both are drawn again.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -47,8 +48,8 @@ def relative_difference(own: Array, other: Array, *, same_students: bool = False
     """Return the relative difference of two rows' means, with its 95 % interval.
 
     The crossed ("pigeonhole") bootstrap of Owen 2007 (Annals of Applied Statistics 1:386): each resample draws drives,
-    the same for both rows, and seeds, for each row its own, and takes the mean over all drawn pairs. It errs on the wide
-    side. Of n drives and of n seeds n - 1 are drawn (Rao and Wu 1988, JASA 83:231): drawing n of three seeds would
+    the same for both rows, and seeds, for each row its own, and takes the mean over all drawn pairs. It errs on the
+    wide side. Of n drives and of n seeds n - 1 are drawn (Rao and Wu 1988, JASA 83:231): drawing n of three seeds would
     give two thirds of the variance that their mean has. One seed is drawn as it is: the interval is over drives alone.
 
     Args:
@@ -65,19 +66,21 @@ def relative_difference(own: Array, other: Array, *, same_students: bool = False
     own, other = own[:, known], other[:, known]
     if 0 in own.shape or 0 in other.shape:
         raise DataError("the two rows share no drive with a value; score both on the same sets")
-    generator = np.random.default_rng(_SEED)
-    drives = _draws(generator, own.shape[1])
-    own_seeds = _draws(generator, len(own))
-    other_seeds = own_seeds if same_students else _draws(generator, len(other))
-    means = [np.einsum("rs,sd,rd->r", seeds, values, drives, optimize=True) for seeds, values in
-             ((own_seeds, own), (other_seeds, other))]
+    drives, own_seeds = _draws(own.shape[1], 0), _draws(len(own), 1)
+    other_seeds = own_seeds if same_students else _draws(len(other), 2)
+    means = [
+        np.einsum("rs,sd,rd->r", seeds, values, drives, optimize=True)
+        for seeds, values in ((own_seeds, own), (other_seeds, other))
+    ]
     tail = (1.0 - LEVEL) / 2.0
     low, high = np.quantile(means[0] / means[1] - 1.0, (tail, 1.0 - tail))
     estimate = float(own.mean() / other.mean() - 1.0)
     return Difference(estimate, float(low), float(high), (len(own), len(other)), own.shape[1])
 
 
-def _draws(generator: np.random.Generator, n: int) -> Array:
-    """Return weights [N_RESAMPLES, n] of means over n - 1 draws (one, where there is one)."""
+@cache
+def _draws(n: int, stream: int) -> Array:
+    """Return weights [N_RESAMPLES, n] of means over n - 1 draws (one, where there is one); streams are independent."""
     n_drawn = max(n - 1, 1)
+    generator = np.random.default_rng((_SEED, stream))
     return generator.multinomial(n_drawn, np.full(n, 1.0 / n), N_RESAMPLES) / n_drawn

@@ -98,7 +98,9 @@ def load_study(source: str | Path) -> StudyConfig:
     if unknown := [name for name in asked if name not in study.sets]:
         raise ConfigError(f"study {study.name}: no set {', '.join(unknown)}; it has {', '.join(study.sets)}")
     if len(set(asked)) < len(asked):
-        raise ConfigError(f"study {study.name}: a set is used twice ({', '.join(asked)}); nothing is scored where it trains")
+        raise ConfigError(
+            f"study {study.name}: a set is used twice ({', '.join(asked)}); nothing is scored where it trains"
+        )
     _require_other_drives(study)
     for name, row in study.rows.items():
         if unknown := [other for other in row.others if other not in study.rows]:
@@ -115,8 +117,8 @@ def _require_other_drives(study: StudyConfig) -> None:
         scored = study.sets[entry.set]
         if shared := seen & set(range(scored.first_seed, scored.first_seed + scored.n_drives)):
             raise ConfigError(
-                f"study {study.name}: set {entry.set} shares street {min(shared)} with {study.train_set}, which trains; "
-                "give it other seeds (first_seed)"
+                f"study {study.name}: set {entry.set} shares street {min(shared)} with {study.train_set}; "
+                "nothing is scored on what trains: give it other seeds (first_seed)"
             )
 
 

@@ -1,7 +1,7 @@
 """Spoilt pictures for the test alone: none of these operations is in `training.corruption`, so none was learnt.
 
-After the kinds of Hendrycks and Dietterich 2019 (ImageNet-C, arXiv 1903.12261), at one middle severity each. Fog follows
-the true depth (Koschmieder's law), which a uniform veil does not: it hides what is far, as weather does.
+After the kinds of Hendrycks and Dietterich 2019 (ImageNet-C, arXiv 1903.12261), at one middle severity each. Fog
+follows the true depth (Koschmieder's law), which a uniform veil does not: it hides what is far, as weather does.
 """
 
 from __future__ import annotations

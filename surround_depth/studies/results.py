@@ -1,0 +1,100 @@
+"""What a study found so far: the scores of its runs, and every row compared with those it is held against."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from surround_depth.errors import DataError
+from surround_depth.geometry import Array
+from surround_depth.studies.comparison import Difference, relative_difference
+from surround_depth.studies.config import Condition, StudyConfig
+from surround_depth.studies.runs import read_commit, read_failure, read_scores, runs_of
+from surround_depth.studies.scoring import HEALTHY, HEALTHY_BEFORE
+
+HIGHER_IS_BETTER = ("a1",)
+
+
+@dataclass(frozen=True)
+class RowResult:
+    """The runs of one row."""
+
+    scores: Mapping[int, Any]
+    """Seed -> set -> condition -> measure -> drive -> value."""
+    failures: Mapping[int, str]
+    """Seed -> error line."""
+    commits: tuple[str, ...]
+    """That trained them; more than one means that the code changed on the way."""
+
+    def values(self, set_name: str, condition: Condition, measure: str, drives: Sequence[str]) -> Array:
+        """Return the values [seeds, drives]; NaN where a drive has none."""
+        found = [scores[set_name][condition][measure] for scores in self.scores.values()]
+        rows = [[math.nan if per_drive.get(d) is None else per_drive[d] for d in drives] for per_drive in found]
+        return np.array(rows, dtype=np.float64).reshape(len(rows), len(drives))
+
+    def drives(self, set_name: str, condition: Condition, measure: str) -> tuple[str, ...]:
+        """Return the drives that were scored."""
+        first = next(iter(self.scores.values()), None)
+        return () if first is None else tuple(first[set_name][condition][measure])
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything that lies in a study's folder and was made from this study."""
+
+    study: StudyConfig
+    rows: Mapping[str, RowResult]
+
+    def mean(self, row: str, set_name: str, condition: Condition, measure: str) -> float:
+        """Return the mean over seeds and drives; NaN where nothing was scored."""
+        result = self.rows[row]
+        values = result.values(set_name, condition, measure, result.drives(set_name, condition, measure))
+        known = values[np.isfinite(values)]
+        return float(known.mean()) if known.size else math.nan
+
+    def seed_means(self, row: str, set_name: str, condition: Condition, measure: str) -> dict[int, float]:
+        """Return seed -> mean over drives."""
+        result = self.rows[row]
+        values = result.values(set_name, condition, measure, result.drives(set_name, condition, measure))
+        known = np.where(np.isfinite(values).any(axis=1, keepdims=True), values, 0.0)
+        return dict(zip(result.scores, map(float, np.nanmean(known, axis=1)), strict=True)) if values.size else {}
+
+    def difference(self, row: str, other: str, set_name: str, condition: Condition, measure: str) -> Difference | None:
+        """Return how `row` differs from `other`; None where one of them has no scores there."""
+        own, reference = self.rows[row], self.rows[other]
+        drives = own.drives(set_name, condition, measure)
+        if not drives or not reference.scores:
+            return None
+        values = [result.values(set_name, condition, measure, drives) for result in (own, reference)]
+        try:
+            return relative_difference(*values)
+        except DataError:
+            return None
+
+    def loss_of_a_camera(self, row: str, set_name: str) -> Difference | None:
+        """Return how much worse the healthy cameras are while one is dead, than the same images with all alive."""
+        result = self.rows[row]
+        drives = result.drives(set_name, "dead", HEALTHY)
+        if not drives:
+            return None
+        after, before = (result.values(set_name, "dead", name, drives) for name in (HEALTHY, HEALTHY_BEFORE))
+        return relative_difference(after, before, same_students=True)
+
+
+def read_results(study: StudyConfig, out: Path) -> Results:
+    """Return what lies in the folder of a study; runs of another configuration do not count."""
+    rows = {}
+    for name in study.rows:
+        runs = runs_of(study, out, [name])
+        scores = {run.seed: found for run in runs if (found := read_scores(run)) is not None}
+        failures = {
+            run.seed: line for run in runs if run.seed not in scores and (line := read_failure(run)) is not None
+        }
+        commits = tuple(dict.fromkeys(read_commit(run) for run in runs if run.seed in scores))
+        rows[name] = RowResult(scores, failures, commits)
+    return Results(study, rows)

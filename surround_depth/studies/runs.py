@@ -1,0 +1,204 @@
+"""Training and scoring every student of a study, several at a time; what is done is not done again.
+
+A run's folder OUT/runs/ROW-SEED holds config.yaml (the resolved training configuration), run.json (what it was made
+from and how far it got), what the training command leaves (student/ among it), train.log and scores.json.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from surround_depth.config import dump_config
+from surround_depth.errors import DataError, SurroundDepthError
+from surround_depth.export.manifest import file_sha256
+from surround_depth.files import write_atomic, write_json
+from surround_depth.models.checkpoint import WEIGHTS_NAME
+from surround_depth.provenance import source_commit
+from surround_depth.studies.config import StudyConfig
+from surround_depth.studies.data import set_sha256
+
+CONFIG_NAME, RECORD_NAME, SCORES_NAME, FAILURE_NAME = "config.yaml", "run.json", "scores.json", "failure.txt"
+STUDENT_FOLDER = "student"
+
+Trainer = Callable[[Path, Path], None]
+"""(config file, folder of the run) -> leaves the checkpoint `student/` there, or raises; picklable."""
+Scorer = Callable[[Path, StudyConfig, Path], Mapping[str, Any]]
+"""(checkpoint, study, folder of the rendered sets) -> scores; picklable."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One student of a study."""
+
+    study: StudyConfig
+    row: str
+    seed: int
+    out: Path
+    """Folder of the study."""
+
+    @property
+    def data(self) -> Path:
+        """Folder of the rendered sets."""
+        return self.out / "data"
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the run."""
+        return self.out / "runs" / f"{self.row}-{self.seed}"
+
+    def config_text(self) -> str:
+        """Return the resolved training configuration as YAML."""
+        return dump_config(self.study.train_config(self.row, self.seed, self.data / self.study.train_set))
+
+    def training_sha256(self) -> str:
+        """Return a hash over all that decides what is learnt; where the study's folder lies is not part of it."""
+        config = self.study.train_config(self.row, self.seed, Path(self.study.train_set))
+        return _sha256(dump_config(config), set_sha256(self.study.sets[self.study.train_set]))
+
+    def scoring_sha256(self, weights_sha256: str) -> str:
+        """Return a hash over what is scored and on what."""
+        sets = [
+            (entry.model_dump(mode="json"), set_sha256(self.study.sets[entry.set])) for entry in self.study.evaluation
+        ]
+        return _sha256(weights_sha256, json.dumps(sets))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run."""
+
+    row: str
+    seed: int
+    trained_s: float  # 0 where a checkpoint lay there
+    scored_s: float
+    error: str | None = None
+
+
+def runs_of(study: StudyConfig, out: Path, rows: Sequence[str] = (), seeds: Sequence[int] = ()) -> list[Run]:
+    """Return the runs of a study or of a part of it, first seeds first: half a study then compares all rows.
+
+    Raises:
+        ConfigError: there is no such row.
+    """
+    return [Run(study, row, seed, out) for seed in seeds or study.seeds for row in rows or study.rows]
+
+
+def complete(runs: Sequence[Run], train: Trainer, score: Scorer) -> Iterator[Outcome]:
+    """Train and score each run, `n_workers` at a time; yield what came of each as it ends. None stops the others.
+
+    Raises:
+        DataError: a process of ours was killed.
+    """
+    n_workers = min(runs[0].study.n_workers, len(runs)) if runs else 0
+    if n_workers <= 1:
+        yield from (complete_run(run, train, score) for run in runs)
+        return
+    # spawn: a forked torch or numba runtime may hang
+    pool = ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"))
+    try:
+        for future in as_completed([pool.submit(complete_run, run, train, score) for run in runs]):
+            yield future.result()
+    except BrokenProcessPool as error:
+        raise DataError(
+            "a process of the study was killed (out of memory?); start it again: what is done stays"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def complete_run(run: Run, train: Trainer, score: Scorer) -> Outcome:
+    """Train and score one run unless that is done; an error becomes part of the outcome and of the run's record."""
+    start_s = time.monotonic()
+    trained_s = 0.0
+    try:
+        (run.folder / FAILURE_NAME).unlink(missing_ok=True)
+        if not is_trained(run):
+            _train(run, train)
+            trained_s = time.monotonic() - start_s
+        if read_scores(run) is None:
+            _score(run, score)
+    except Exception as error:  # whatever it is, the other runs of the night go on
+        known = isinstance(error, SurroundDepthError)
+        line = str(error) if known else f"{type(error).__name__}: {error}"
+        write_atomic(run.folder / FAILURE_NAME, f"{line}\n\n{traceback.format_exc()}".encode())
+        return Outcome(run.row, run.seed, trained_s, time.monotonic() - start_s - trained_s, line)
+    return Outcome(run.row, run.seed, trained_s, time.monotonic() - start_s - trained_s)
+
+
+def is_trained(run: Run) -> bool:
+    """Return whether the run's checkpoint is whole and came from exactly this configuration and data."""
+    record = _read_json(run.folder / RECORD_NAME)
+    return (
+        record.get("training_sha256") == run.training_sha256()
+        and record.get("weights_sha256") is not None
+        and (run.folder / STUDENT_FOLDER / WEIGHTS_NAME).is_file()
+    )
+
+
+def read_scores(run: Run) -> dict[str, Any] | None:
+    """Return set -> condition -> measure -> drive -> value of a run; None where it is not trained or scored (anew)."""
+    record = _read_json(run.folder / RECORD_NAME)
+    found = _read_json(run.folder / SCORES_NAME)
+    if not is_trained(run) or found.get("scoring_sha256") != run.scoring_sha256(record["weights_sha256"]):
+        return None
+    scores: dict[str, Any] = found["scores"]
+    return scores
+
+
+def read_failure(run: Run) -> str | None:
+    """Return the error line of a run that failed when it was last tried."""
+    path = run.folder / FAILURE_NAME
+    return path.read_text(encoding="utf-8").partition("\n")[0] if path.is_file() else None
+
+
+def read_commit(run: Run) -> str:
+    """Return the commit that trained a run, "" where that is not known."""
+    return str(_read_json(run.folder / RECORD_NAME).get("commit", ""))
+
+
+def _train(run: Run, train: Trainer) -> None:
+    """Train into the run's folder; what another configuration left there goes, what this one left may be resumed."""
+    identity = run.training_sha256()
+    if _read_json(run.folder / RECORD_NAME).get("training_sha256") != identity:
+        shutil.rmtree(run.folder, ignore_errors=True)
+    config_path = run.folder / CONFIG_NAME
+    write_atomic(config_path, run.config_text().encode())
+    record = {"training_sha256": identity, "commit": source_commit()}
+    write_json(run.folder / RECORD_NAME, record)
+    start_s = time.monotonic()
+    train(config_path, run.folder)
+    weights = run.folder / STUDENT_FOLDER / WEIGHTS_NAME
+    if not weights.is_file():
+        raise DataError(f"{run.folder}: the training command left no {STUDENT_FOLDER}/{WEIGHTS_NAME}")
+    done = {"weights_sha256": file_sha256(weights), "seconds": round(time.monotonic() - start_s, 1)}
+    write_json(run.folder / RECORD_NAME, record | done)
+
+
+def _score(run: Run, score: Scorer) -> None:
+    weights_sha256 = _read_json(run.folder / RECORD_NAME)["weights_sha256"]
+    scores = score(run.folder / STUDENT_FOLDER, run.study, run.data)
+    write_json(run.folder / SCORES_NAME, {"scoring_sha256": run.scoring_sha256(weights_sha256), "scores": scores})
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """Return a record of ours; empty where there is none or it cannot be read: the work is then done again."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _sha256(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

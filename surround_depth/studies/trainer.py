@@ -1,0 +1,78 @@
+"""The two halves of a run as processes do them: the training command, and the scoring beside it on one thread."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from surround_depth.errors import SurroundDepthError
+from surround_depth.studies.config import StudyConfig
+from surround_depth.studies.scoring import score_student
+
+LOG_NAME = "train.log"
+_POLL_S = 1.0
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+
+
+class TrainingFailedError(SurroundDepthError):
+    """The training command ended with an error; the message is its own."""
+
+
+@dataclass(frozen=True)
+class TrainingCommand:
+    """Runs `tools/train_fsmde.py` on one thread; its output goes to train.log."""
+
+    script: Path
+    device: str = "cpu"
+
+    def __call__(self, config: Path, folder: Path) -> None:
+        """Train `config` into `folder`.
+
+        Raises:
+            TrainingFailedError: with the command's last line.
+        """
+        command = [sys.executable, str(self.script), "--config", str(config), "--out", str(folder)]
+        command += ["--threads", "1", "--device", self.device]
+        log = folder / LOG_NAME
+        with log.open("wb") as file:
+            process = subprocess.Popen(
+                command, stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=os.environ | _ONE_THREAD
+            )
+            try:
+                status = _wait(process)
+            finally:
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
+        if status:
+            raise TrainingFailedError(f"{_last_line(log)} (exit status {status}; {log})")
+
+
+def score_on_one_thread(checkpoint: Path, study: StudyConfig, data: Path) -> Mapping[str, Any]:
+    """Return the scores of a checkpoint; see `scoring.score_student`."""
+    torch.set_num_threads(1)
+    return score_student(checkpoint, study.evaluation, data)
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """Wait for the end of the command; where the study itself was killed, nobody waits for it any more."""
+    parent = multiprocessing.parent_process()
+    while True:
+        try:
+            return process.wait(timeout=_POLL_S)
+        except subprocess.TimeoutExpired:
+            if parent is not None and not parent.is_alive():
+                raise SystemExit("the study was killed") from None
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").replace("\r", "\n").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "the training command said nothing")

@@ -1,0 +1,92 @@
+"""Train a recipe many times, changed in one place each, score all alike and say which changes matter.
+
+    python tools/ablate.py --study student --out out/study
+    python tools/ablate.py --study student --out out/study --rows default regression --seeds 0
+    python tools/ablate.py --study student --out out/study --table
+
+A study is a YAML file (shipped ones: surround_depth/configs/study). It renders its data, trains, scores and leaves
+table.md and table.json in OUT. Stop it at any time: the same command goes on, and does again what has changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from surround_depth.errors import run_cli
+
+if TYPE_CHECKING:
+    from surround_depth.studies.config import StudyConfig
+    from surround_depth.studies.runs import Outcome, Run
+
+TRAINING_SCRIPT = Path(__file__).resolve().with_name("train_fsmde.py")
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--study", required=True, help="name of a shipped study, or a YAML file")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR")
+    parser.add_argument("--rows", nargs="+", default=[], metavar="ROW", help="only these (default: all)")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[], metavar="SEED", help="default: the study's")
+    parser.add_argument("--table", action="store_true", help="train nothing: tables of what is there")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where students train (default cpu)")
+    return parser.parse_args()
+
+
+def render(study: StudyConfig, out: Path) -> None:
+    """Render every set of the study that is not there yet."""
+    from tqdm import tqdm
+
+    from surround_depth.studies.data import render_set
+
+    for name, entry in study.sets.items():
+        with tqdm(total=entry.n_drives, unit="drive", desc=f"set {name}", leave=False, delay=1.0) as bar:
+            render_set(out / "data" / name, entry, lambda drive, bar=bar: bar.update(1))
+
+
+def run(runs: list[Run], device: str) -> None:
+    """Train and score the runs; a line for each as it ends, with the time left."""
+    from surround_depth.studies.runs import complete
+    from surround_depth.studies.trainer import TrainingCommand, score_on_one_thread
+
+    start_s, worked = time.monotonic(), 0
+    for done, outcome in enumerate(complete(runs, TrainingCommand(TRAINING_SCRIPT, device), score_on_one_thread), 1):
+        worked += outcome.trained_s + outcome.scored_s > 1.0  # what lay there says nothing about the time left
+        left_min = (time.monotonic() - start_s) / max(worked, 1) * (len(runs) - done) / 60.0
+        print(f"[{done}/{len(runs)}] {describe(outcome)}; about {left_min:.0f} min left", flush=True)
+
+
+def describe(outcome: Outcome) -> str:
+    """Return one line about a run."""
+    name = f"{outcome.row} seed {outcome.seed}"
+    if outcome.error is not None:
+        return f"{name} FAILED: {outcome.error}"
+    return f"{name}: trained in {outcome.trained_s:.0f} s, scored in {outcome.scored_s:.0f} s"
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    from surround_depth.files import write_atomic, write_json
+    from surround_depth.studies.config import load_study
+    from surround_depth.studies.results import read_results
+    from surround_depth.studies.runs import runs_of
+    from surround_depth.studies.table import as_dict, markdown
+
+    study = load_study(arguments.study)
+    runs = runs_of(study, arguments.out, arguments.rows, arguments.seeds)
+    for one in runs:
+        one.config_text()  # an unknown row is better known now than after the rendering
+    if not arguments.table:
+        render(study, arguments.out)
+        run(runs, arguments.device)
+    results = read_results(study, arguments.out)
+    text = markdown(results)
+    write_atomic(arguments.out / "table.md", text.encode())
+    write_json(arguments.out / "table.json", as_dict(results))
+    print(f"{text}\nsaved in {arguments.out}")
+
+
+if __name__ == "__main__":
+    run_cli(main)
