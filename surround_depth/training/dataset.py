@@ -1,7 +1,7 @@
 """The order of training, fixed by a seed: draw k is always the same sample with the same augmentation.
 
-Any range of draws can therefore be repeated alone, with any number of workers. It is not a resume: the optimiser and
-the running average of a run are not stored, so a run that is stopped starts again (`--init` gives it weights only).
+Any range of draws can therefore be repeated alone, with any number of workers: the position of a resumed run, and the
+share of each of several processes, are numbers of draws and nothing else.
 """
 
 from __future__ import annotations
@@ -115,6 +115,7 @@ def training_batches(
         num_workers=n_workers,
         collate_fn=collate,
         drop_last=True,
+        generator=torch.Generator(),  # or starting a loader would move torch's own, and a resumed run away from its path
     )
 
 
