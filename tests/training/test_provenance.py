@@ -5,22 +5,12 @@ from __future__ import annotations
 import json
 import sys
 
-import numpy as np
 import pytest
-import torch
 
-from surround_depth.imaging import InputSpec
-from surround_depth.metrics.scoreboard import ScoreBoard
-from surround_depth.models.presets import student_preset
-from surround_depth.models.student import Student
 from surround_depth.teachers.build import TeacherConfig
 from surround_depth.training import provenance
 from surround_depth.training.card import model_card
 from surround_depth.training.config import TrainConfig
-from surround_depth.training.samples import SamplePreparer, SampleStore
-from surround_depth.training.validation import validate
-
-torch.set_num_threads(1)
 
 
 def describe(config: TrainConfig, parent: provenance.ParentWeights | None = None) -> dict:  # type: ignore[type-arg]
@@ -61,22 +51,6 @@ def test_a_card_before_the_first_validation(tiny_config: TrainConfig) -> None:
     assert "Not validated yet" in card
     assert "1.14 M parameters" in card
     assert "synthetic streets only" in card
-
-
-def test_validation_scores_by_the_rule_of_evaluation(fake_sequence) -> None:  # type: ignore[no-untyped-def]
-    store = SampleStore([fake_sequence], SamplePreparer(InputSpec(height_px=64, width_px=96), None), cache=False)
-    student = Student(student_preset("nano")).eval()
-    truths_m = store.truths_m(0)
-    perfect_m = np.nan_to_num(truths_m["lidar"], nan=1.0)
-    validation, example = validate(student, store, [0], perfect_m)
-    assert list(truths_m) == ["dense", "lidar"]
-    assert validation.baseline_lidar.abs_rel == 0.0
-    assert validation.headline == validation.dense.abs_rel
-    assert "NaN" not in json.dumps(validation.as_dict())
-    assert 0.0 <= validation.mean_confidence_gap <= 1.0
-    board = ScoreBoard()
-    board.add("abc", example.depth_m, truths_m["dense"])
-    assert validation.dense == board.scores().mean
 
 
 def test_the_card_says_what_a_simulated_teacher_is_and_shortens_many_names(tiny_config: TrainConfig) -> None:
