@@ -10,8 +10,9 @@ from torch import Tensor
 
 from surround_depth.config import StrictModel
 from surround_depth.errors import ConfigError
-from surround_depth.losses import bin_distillation, supervised
+from surround_depth.losses import bin_distillation, photometric, supervised
 from surround_depth.losses.masked import Term
+from surround_depth.losses.photometric import PhotometricConfig, ViewContext
 
 
 class LossConfig(StrictModel):
@@ -35,6 +36,8 @@ class LossConfig(StrictModel):
     """The crossed term on the centers (D6), ramped in; with fixed centers a run refuses it."""
     dense: float = Field(default=0.0, ge=0.0)
     """|ln d_S - ln d_A| at full size (the log form of KD-L1, D14), ramped in."""
+    photometric: PhotometricConfig = PhotometricConfig()
+    """Depth from the pictures alone, over space and time."""
     pool: Literal["sample", "image", "batch"] = "sample"
     assign: Literal["twohot", "gauss"] = "twohot"
     sigma: float = Field(default=1.0, gt=0.0)
@@ -72,6 +75,8 @@ class Targets:
     """d_A, the teacher aligned to metres (D3): positive everywhere, meaningful inside `teacher_mask`."""
     teacher_mask: Tensor
     """m_kd: camera alive, not own body, not sky, teacher finite, alignment usable."""
+    context: ViewContext | None = None
+    """What the photometric term compares with; None where that is off."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +95,13 @@ def training_loss(
     Args:
         max_depth_m: the far end of the student's bins, where sky belongs.
         progress: share of the training done, in [0, 1]; teacher terms are ramped in by it.
+
+    Raises:
+        ConfigError: a term on bins with a student that has none, or the photometric term without context.
     """
     terms = _supervised_terms(prediction, targets, config, max_depth_m) | _teacher_terms(prediction, targets, config)
+    if config.photometric.weight > 0:
+        terms |= _photometric_terms(prediction, targets)
     ramp = min(1.0, progress / config.ramp) if config.ramp > 0 else 1.0
     weights = {
         "silog": config.silog,
@@ -105,6 +115,8 @@ def training_loss(
         "kl": config.kl * ramp,
         "x1": config.x1 * ramp,
         "dense": config.dense * ramp,
+        "photometric": config.photometric.weight,
+        "smoothness": config.photometric.smoothness,
     }
     total = sum((weights[name] * term.value for name, term in terms.items()), prediction.depth_m.new_zeros(()))
     return LossReport(total, terms)
@@ -154,6 +166,15 @@ def _teacher_terms(prediction: Prediction, targets: Targets, config: LossConfig)
     if config.dense > 0:
         terms["dense"] = supervised.log_l1(prediction.depth_m, targets.teacher_m, targets.teacher_mask)
     return terms
+
+
+def _photometric_terms(prediction: Prediction, targets: Targets) -> dict[str, Term]:
+    if targets.context is None:
+        raise ConfigError("loss.photometric.weight is above 0, but the samples were prepared without their context")
+    return {
+        "photometric": photometric.photometric(prediction.depth_m, targets.context),
+        "smoothness": photometric.smoothness(prediction.depth_m, targets.context),
+    }
 
 
 def at_cell_centers(full: Tensor, stride: int) -> Tensor:
