@@ -19,10 +19,10 @@ PerPixelMean = Callable[[Iterable[NDArray[np.float32]]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
-class HeldOutSet:
+class ValidationSet:
     """The samples of one data set that a run is validated on."""
 
-    key: str
+    name: str
     """Of the set in the configuration, e.g. "data.joint.0"."""
     store: SampleStore
     indices: tuple[int, ...]
@@ -32,9 +32,9 @@ class HeldOutSet:
     no training drive has truth."""
 
 
-def held_out_sets(
+def validation_sets(
     drives: Drives, preparer: SamplePreparer, per_pixel_mean: PerPixelMean, n_samples: int, *, cache: bool
-) -> tuple[HeldOutSet, ...]:
+) -> tuple[ValidationSet, ...]:
     """Return what every set of `drives` is validated on.
 
     Args:
@@ -50,7 +50,7 @@ def held_out_sets(
         store = SampleStore(one.val, preparer, cache=cache)
         n = max(1, n_samples // n_sets + (place < n_samples % n_sets))
         baseline_m = _baseline_m(one.train, preparer, N_BASELINE_SAMPLES // n_sets, per_pixel_mean)
-        found.append(HeldOutSet(one.key, store, tuple(store.evenly(n)), baseline_m))
+        found.append(ValidationSet(one.key, store, tuple(store.evenly(n)), baseline_m))
     return tuple(found)
 
 

@@ -17,9 +17,8 @@ from surround_depth.metrics.depth import DepthErrors, mean_errors
 from surround_depth.metrics.scoreboard import DEFAULT_RANGE, ScoreBoard, answered_depth_m
 from surround_depth.models.student import Student
 from surround_depth.training.dataset import collate
-from surround_depth.training.held_out import HeldOutSet
+from surround_depth.training.held_out import ValidationSet
 from surround_depth.training.prepared import PreparedSample
-from surround_depth.training.samples import SampleStore
 
 _KINDS: tuple[TruthKind, ...] = ("dense", "lidar")
 
@@ -66,17 +65,6 @@ class Example:
     bin_share: NDArray[np.float32] | None  # their probabilities, mean over a picture [N, M]
 
 
-@dataclass(frozen=True)
-class ValidationSet:
-    """Samples of rigs with equally many cameras, which share a baseline."""
-
-    name: str
-    store: SampleStore
-    indices: list[int]
-    baseline_m: NDArray[np.float32]
-    """Depth [N, H, W] that ignores the picture (per-pixel training mean)."""
-
-
 class _Tally:
     """What validation has seen so far."""
 
@@ -85,16 +73,10 @@ class _Tally:
         self._hits: list[NDArray[np.bool_]] = []
         self._confidences: list[NDArray[np.float32]] = []
 
-    def add(
-        self,
-        key: str,
-        depth_m: NDArray[np.float32],
-        confidence: NDArray[np.float32],
-        truths_m: Mapping[TruthKind, NDArray[np.float32]],
-        baseline_m: NDArray[np.float32] | None,
-    ) -> None:
-        """Score one sample of the data set `key`; arrays are [N, H, W], and a baseline of another N is left out."""
-        names = [f"{key} {i}" for i in range(len(depth_m))]
+    def add(self, one: ValidationSet, answer: _Answer, truths_m: Mapping[TruthKind, NDArray[np.float32]]) -> None:
+        """Score one sample of a data set; its baseline is left out where it is of another number of cameras."""
+        depth_m, baseline_m = answer.depth_m, one.baseline_m
+        names = [_camera(one.name, i) for i in range(len(depth_m))]
         for kind, truth_m in truths_m.items():
             self.boards[kind].add(names, depth_m, truth_m)
             if baseline_m is not None and len(baseline_m) == len(truth_m):
@@ -103,15 +85,15 @@ class _Tally:
             counted = (best_m > DEFAULT_RANGE.min_depth_m) & (best_m < DEFAULT_RANGE.max_depth_m)
             ratio = depth_m[counted] / best_m[counted]
             self._hits.append(np.maximum(ratio, 1.0 / ratio) < 1.25)
-            self._confidences.append(confidence[counted])
+            self._confidences.append(answer.confidence[counted])
 
-    def result(self, keys: Sequence[str]) -> Validation:
-        """Return the means over all that was added."""
+    def result(self, names: Sequence[str]) -> Validation:
+        """Return the means over all that was added; `names` of the data sets."""
         scores = {kind: board.scores() for kind, board in self.boards.items()}
         best = scores["dense"] if scores["dense"].mean.n_pixels else scores["lidar"]
         of_sets = {
-            key: mean_errors([e for name, e in best.cameras.items() if name.startswith(f"{key} ")]).abs_rel
-            for key in keys
+            name: mean_errors([e for camera, e in best.cameras.items() if camera.startswith(_camera(name, ""))]).abs_rel
+            for name in names
         }
         gap = math.nan
         if sum(map(len, self._hits)):
@@ -122,34 +104,31 @@ class _Tally:
         )
 
 
+def _camera(name: str, number: int | str) -> str:
+    """Return what the boards call a camera of a data set."""
+    return f"{name} {number}"
+
+
 @torch.no_grad()
 def validate(student: Student, sets: Sequence[ValidationSet]) -> tuple[Validation, Example]:
     """Return the errors of `student` (in eval mode) over the samples of all sets, and the first of them as an example.
 
+    Without any truth every error is NaN: drives without LiDAR can be trained on, and their pictures looked at.
+
     Raises:
-        ValueError: no sample has any truth.
+        ValueError: there is no sample.
     """
-    boards = {f"{prefix}{kind}": ScoreBoard() for prefix in ("", "baseline_") for kind in _KINDS}
-    hits, confidences, example = [], [], None
-    for one, index in ((one, index) for one in sets for index in one.indices):
+    tally, example = _Tally(), None
+    for one, index in ((held_out, index) for held_out in sets for index in held_out.indices):
         sample, truths_m = one.store[index], one.store.truths_m(index)
         answer = _predict(student, sample)
-        names = [f"{one.name}/{i}" for i in range(len(answer.depth_m))]
-        for kind, truth_m in truths_m.items():
-            boards[kind].add(names, answer.depth_m, truth_m)
-            boards[f"baseline_{kind}"].add(names, one.baseline_m, truth_m)
-        if not truths_m:
-            continue
-        best_m = next(iter(truths_m.values()))
-        example = example or Example(sample, answer.depth_m, answer.confidence, best_m, *answer.bins)
-        counted = (best_m > DEFAULT_RANGE.min_depth_m) & (best_m < DEFAULT_RANGE.max_depth_m)
-        ratio = answer.depth_m[counted] / best_m[counted]
-        hits.append(np.maximum(ratio, 1.0 / ratio) < 1.25)
-        confidences.append(answer.confidence[counted])
+        tally.add(one, answer, truths_m)
+        if example is None:
+            truth_m = next(iter(truths_m.values()), np.full_like(answer.depth_m, np.nan))
+            example = Example(sample, answer.depth_m, answer.confidence, truth_m, *answer.bins)
     if example is None:
-        raise ValueError("validate: no sample with truth to validate on")
-    gap = abs(float(np.concatenate(hits).mean() - np.concatenate(confidences).mean(dtype=np.float64)))
-    return Validation(**{kind: board.scores().mean for kind, board in boards.items()}, mean_confidence_gap=gap), example
+        raise ValueError("validate: no sample to validate on")
+    return tally.result([one.name for one in sets]), example
 
 
 @dataclass(frozen=True)
@@ -166,10 +145,16 @@ def _predict(student: Student, sample: PreparedSample) -> _Answer:
     depth_m = output.depth_m[0].float().cpu().numpy()
     farthest_m = student.config.bins.max_depth_m
     sky = depth_m >= REACH_FRACTION_OF_MAX_DEPTH * farthest_m
-    share = output.logits[0].float().softmax(dim=1).mean(dim=(2, 3))
-    has_bins = student.config.head == "bins"
+    bins: tuple[NDArray[np.float32], NDArray[np.float32]] | tuple[None, None] = (None, None)
+    if output.logits is not None and output.centers_m is not None:
+        share = output.logits[0].float().softmax(dim=1).mean(dim=(2, 3))
+        bins = output.centers_m[0].float().cpu().numpy(), share.cpu().numpy()
     return _Answer(
         depth_m=answered_depth_m(depth_m, sky, farthest_m),
         confidence=output.confidence[0].float().cpu().numpy(),
-        bins=(output.centers_m[0].float().cpu().numpy(), share.cpu().numpy()) if has_bins else (None, None),
+        bins=bins,
     )
+
+
+def _or_none(value: float) -> float | None:
+    return value if math.isfinite(value) else None
