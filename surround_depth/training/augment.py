@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from surround_depth.imaging import Framing
 from surround_depth.training.config import AugmentConfig
+from surround_depth.training.context import without_camera
 from surround_depth.training.corruption import augmix
 from surround_depth.training.prepared import PreparedSample
 
@@ -66,8 +67,9 @@ def corrupt(
 
 
 def drop_camera(sample: PreparedSample, camera: int) -> PreparedSample:
-    """Return the sample with one camera dead: black, and supervised nowhere."""
+    """Return the sample with one camera dead: black, supervised nowhere, and no source of the photometric term."""
     images, camera_valid = sample.images.copy(), sample.camera_valid.copy()
     images[camera] = 0
     camera_valid[camera] = False
-    return replace(sample, images=images, camera_valid=camera_valid)
+    context = None if sample.context is None else without_camera(sample.context, camera)
+    return replace(sample, images=images, camera_valid=camera_valid, context=context)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
+from surround_depth.losses.photometric import ViewContext
 from surround_depth.training.augment import augment, draw_framing
 from surround_depth.training.config import AugmentConfig
 from surround_depth.training.prepared import PreparedSample, pad_cameras
@@ -40,6 +41,7 @@ class Batch:
     lidar_index: Tensor  # int64 [P] into the flat [B, N, H, W]
     lidar_depth_m: Tensor  # float32 [P]
     relative: Tensor  # float16 [B, N, H, W]
+    context: ViewContext | None = None
 
     @property
     def own_body(self) -> Tensor:
@@ -65,9 +67,9 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on `device`."""
-        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "sample_ids"}
-        moved = {name: tensor.to(device, non_blocking=True) for name, tensor in tensors.items()}
-        return replace(self, **moved)
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        moved: dict[str, Any] = {k: v.to(device, non_blocking=True) for k, v in values.items() if isinstance(v, Tensor)}
+        return replace(self, **moved, context=None if self.context is None else self.context.to(device))
 
 
 class DrawnSamples(Dataset[PreparedSample]):
@@ -115,7 +117,7 @@ def training_batches(
         num_workers=n_workers,
         collate_fn=collate,
         drop_last=True,
-        generator=torch.Generator(),  # or starting a loader would move torch's own, and a resumed run away from its path
+        generator=torch.Generator(),  # or a loader's start would move torch's own, and a resumed run off its path
     )
 
 
@@ -139,6 +141,21 @@ def collate(samples: list[PreparedSample]) -> Batch:
         lidar_index=torch.from_numpy(np.concatenate(lidar_index)),
         lidar_depth_m=torch.from_numpy(np.concatenate([sample.lidar_depth_m for sample in samples])),
         relative=stack("relative"),
+        context=_context(samples),
+    )
+
+
+def _context(samples: list[PreparedSample]) -> ViewContext | None:
+    contexts = [sample.context for sample in samples if sample.context is not None]
+    if not contexts:
+        return None
+    return ViewContext(
+        images=_stack([np.stack(context.images) for context in contexts]),
+        valid=_stack([context.valid for context in contexts]),
+        T_ref_cam=_stack([context.T_ref_cam for context in contexts]),
+        K=_stack([context.K for context in contexts]),
+        neighbours=_stack([context.neighbours for context in contexts]),
+        own_body=_stack([sample.own_body for sample in samples]),
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surround_depth.imaging import mirrored_mount
+from surround_depth.training.context import PreparedContext, mirror_context, pad_context
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class PreparedSample:
     relative: NDArray[np.float16]  # r [N, H, W], 0 (farthest) to 1 per image
     teacher_valid: NDArray[np.bool_]  # [N, H, W]
     sky: NDArray[np.bool_]  # [N, H, W]
+    context: PreparedContext | None = None  # the neighbouring pictures, where the photometric term is on
 
     @property
     def lidar_m(self) -> NDArray[np.float32]:
@@ -51,7 +53,8 @@ def pad_cameras(sample: PreparedSample, n_cameras: int) -> PreparedSample:
     padding = {name: np.zeros_like(arrays[name], shape=(n_dead, *arrays[name].shape[1:])) for name in blank}
     padding |= {name: np.repeat(arrays[name][:1], n_dead, axis=0) for name in repeated}
     padded: dict[str, Any] = {name: np.concatenate((array, padding[name])) for name, array in arrays.items()}
-    return replace(sample, **padded)
+    context = None if sample.context is None else pad_context(sample.context, n_cameras)
+    return replace(sample, **padded, context=context)
 
 
 def mirror(sample: PreparedSample) -> PreparedSample:
@@ -75,4 +78,5 @@ def mirror(sample: PreparedSample) -> PreparedSample:
         relative=sample.relative[..., ::-1],
         teacher_valid=sample.teacher_valid[..., ::-1],
         sky=sample.sky[..., ::-1],
+        context=None if sample.context is None else mirror_context(sample.context),
     )

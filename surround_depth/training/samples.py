@@ -14,6 +14,7 @@ from surround_depth.data.lidar_labels import visible_lidar
 from surround_depth.data.network_truth import TruthKind, truth_depth_m, truth_kinds, truth_sky
 from surround_depth.data.sample import RecordedSequence, Sample, SampleSequence
 from surround_depth.errors import ConfigError
+from surround_depth.frame import SurroundFrame
 from surround_depth.imaging import (
     ENGINE_FRAMING,
     Framing,
@@ -26,6 +27,7 @@ from surround_depth.imaging import (
 from surround_depth.rig import Rig
 from surround_depth.teachers.teacher import Teacher, TeacherInput
 from surround_depth.training.config import SweepConfig
+from surround_depth.training.context import prepare_context
 from surround_depth.training.prepared import PreparedSample, mirror
 
 
@@ -37,10 +39,24 @@ class SamplePreparer:
         self.teacher = teacher
         self._plans: dict[str, ImagePlans] = {}
 
-    def prepare(self, sample: Sample, framing: Framing = ENGINE_FRAMING) -> PreparedSample:
-        """Return `sample` at network resolution, framed so, with the teacher's labels of exactly these pixels."""
+    def prepare(
+        self,
+        sample: Sample,
+        framing: Framing = ENGINE_FRAMING,
+        around: tuple[SurroundFrame | None, ...] | None = None,
+    ) -> PreparedSample:
+        """Return `sample` at network resolution, framed so, with the teacher's labels of exactly these pixels.
+
+        Args:
+            around: the frames before and after, for the photometric term (None where there is none); without them the
+                sample has no context.
+
+        Raises:
+            ConfigError: a context is asked for, and a lens is no pinhole or the ego poses are unknown.
+        """
         if framing.mirrored:
             sample = _in_mirrored_street(sample)
+            around = None if around is None else tuple(frame and _in_mirrored_motion(frame) for frame in around)
         frame = sample.frame
         plans = self._plans_of(frame.rig, framing)
         images = plans.prepare(frame.images)
@@ -61,6 +77,7 @@ class SamplePreparer:
             relative=relative,
             teacher_valid=teacher_valid,
             sky=sky,
+            context=None if around is None else prepare_context(frame, images, around, plans),
         )
 
     def truths_m(self, sample: Sample) -> dict[TruthKind, NDArray[np.float32]]:
@@ -86,9 +103,12 @@ class SamplePreparer:
 
 def _in_mirrored_street(sample: Sample) -> Sample:
     """Return the sample with LiDAR and motion mirrored. Its pictures stay as recorded: the plan turns those."""
-    poses = sample.frame.T_world_ego
-    frame = replace(sample.frame, T_world_ego=None if poses is None else mirrored_pose(poses))
-    return replace(sample, frame=frame, lidar=None if sample.lidar is None else mirrored_cloud(sample.lidar))
+    lidar = None if sample.lidar is None else mirrored_cloud(sample.lidar)
+    return replace(sample, frame=_in_mirrored_motion(sample.frame), lidar=lidar)
+
+
+def _in_mirrored_motion(frame: SurroundFrame) -> SurroundFrame:
+    return replace(frame, T_world_ego=None if frame.T_world_ego is None else mirrored_pose(frame.T_world_ego))
 
 
 def unit_range(relative: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float16]:
@@ -111,10 +131,14 @@ class SampleStore:
     A sequence that is listed several times has its samples several times, which are prepared and kept once.
 
     Args:
+        cache: prepared samples stay in memory; of a sample that is framed otherwise, its recording does (encoded
+            pictures, LiDAR, dense truth), so that another framing costs no reading.
         sweeps: LiDAR sweeps around each sample that are laid over its own for its labels; `truths_m` keeps its own.
+        context_gap_s: where given, samples carry the pictures of the moments before and after them in their sequence,
+            unless those are further away (`PhotometricConfig.context_gap_s`).
 
     Raises:
-        ConfigError: sweeps are asked for, and a sequence has none.
+        ConfigError: sweeps are asked for, and a sequence has none. When a sample is read: see `prepare_context`.
     """
 
     def __init__(
@@ -124,15 +148,18 @@ class SampleStore:
         *,
         cache: bool,
         sweeps: SweepConfig = SweepConfig(),  # noqa: B008  # frozen
+        context_gap_s: float | None = None,
     ) -> None:
         lacking = [sequence.name for sequence in sequences if not isinstance(sequence, RecordedSequence)]
         if sweeps != SweepConfig() and lacking:
             raise ConfigError(f"data.lidar_sweeps: drive {lacking[0]} has no sweeps around its samples; give 0 and 0")
         self._sweeps = sweeps
+        self._context_gap_s = context_gap_s
         self._places = [(sequence, i) for sequence in sequences for i in range(len(sequence))]
         self._first = _first_indices(self._places)
         self.preparer = preparer
         self._get: Callable[[int], PreparedSample] = lru_cache(maxsize=None)(self._prepare) if cache else self._prepare
+        self._keep: Callable[[int], Sample] = lru_cache(maxsize=None)(self._labelled) if cache else self._labelled
 
     def __len__(self) -> int:
         return len(self._places)
@@ -143,7 +170,9 @@ class SampleStore:
     def framed(self, index: int, framing: Framing) -> PreparedSample:
         """Return a sample framed so: from what is kept where the crop is the engine's, else from the recording."""
         if replace(framing, mirrored=False) != ENGINE_FRAMING:
-            return self.preparer.prepare(self._labelled(index), framing)
+            index = self._first[index]
+            sample = self._keep(index)
+            return self.preparer.prepare(sample, framing, self._around(index, sample, self._keep))
         return mirror(self[index]) if framing.mirrored else self[index]
 
     def truths_m(self, index: int) -> dict[TruthKind, NDArray[np.float32]]:
@@ -155,7 +184,22 @@ class SampleStore:
         return np.unique(np.linspace(0, len(self) - 1, min(n, len(self))).round().astype(int)).tolist()
 
     def _prepare(self, index: int) -> PreparedSample:
-        return self.preparer.prepare(self._labelled(index))
+        sample = self._labelled(index)
+        return self.preparer.prepare(sample, around=self._around(index, sample, self._recorded))
+
+    def _around(
+        self, index: int, sample: Sample, read: Callable[[int], Sample]
+    ) -> tuple[SurroundFrame | None, ...] | None:
+        """Return the frames before and after, None where there is none near; None where no context is asked for."""
+        if self._context_gap_s is None:
+            return None
+        sequence, place = self._places[index]
+        found: list[SurroundFrame | None] = []
+        for step in (-1, 1):
+            frame = read(index + step).frame if 0 <= place + step < len(sequence) else None
+            gap_ns = 0 if frame is None else abs(frame.reference_stamp_ns - sample.frame.reference_stamp_ns)
+            found.append(frame if gap_ns <= 1e9 * self._context_gap_s else None)
+        return tuple(found)
 
     def _labelled(self, index: int) -> Sample:
         """Return a sample with the sweeps that its labels come from as its LiDAR."""

@@ -23,4 +23,5 @@ def make_targets(batch: Batch, bins: BinConfig) -> Targets:
         sky=batch.sky & seen,
         teacher_m=aligned_depth(torch.nan_to_num(relative), fit, bins.min_depth_m, bins.max_depth_m),
         teacher_mask=batch.teacher_valid & seen & fit.usable[..., None, None],
+        context=batch.context,
     )
