@@ -14,6 +14,7 @@ from surround_depth.data.ddad_sequence import DdadSequence
 from surround_depth.data.dgp_scene import Datum, DgpSample, DgpScene, find_scene_dataset, read_scene, read_scene_list
 from surround_depth.data.mask_folder import DDAD_SUFFIX, MaskFolder, masks_sha256
 from surround_depth.data.paths import OWN_BODY_FOLDER, files_matching, path_inside, read_json, require_root
+from surround_depth.data.tables_hash import tables_sha256
 from surround_depth.errors import DataError
 
 _MASK_SETS = "mask_idx_dict.json"
@@ -79,6 +80,12 @@ class DdadDataset:
         folder = self._masks.folder
         patterns = (f"*{DDAD_SUFFIX}.png", f"*/*{DDAD_SUFFIX}.png", _MASK_SETS)
         return masks_sha256(folder, [path for pattern in patterns for path in files_matching(folder, pattern)])
+
+    @cached_property
+    def tables_sha256(self) -> str:
+        """One hash over the scene list and the files of its scenes (of the split, where one was given)."""
+        scenes = {file: path_inside(self.root, file, str(self._list_path)) for file in self._files.values()}
+        return tables_sha256({self._list_path.name: self._list_path, **scenes})
 
     def scenes(self) -> tuple[str, ...]:
         """Names of the scenes (their folders), in the order of the scene list."""

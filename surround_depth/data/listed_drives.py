@@ -53,6 +53,11 @@ class ListedDrives:
         """As the data set's."""
         return self._dataset.masks_sha256
 
+    @property
+    def tables_sha256(self) -> str:
+        """As the data set's."""
+        return self._dataset.tables_sha256
+
     def scenes(self) -> tuple[str, ...]:
         """Names of the scenes of the list, in the order of the data set."""
         return tuple(scene for scene in self._dataset.scenes() if self._stems.get(scene))

@@ -20,6 +20,7 @@ from surround_depth.data.nuscenes_split import KeptSamples, match_split
 from surround_depth.data.nuscenes_tables import find_version, table_files
 from surround_depth.data.paths import require_root
 from surround_depth.data.splits import Split
+from surround_depth.data.tables_hash import tables_sha256
 from surround_depth.errors import ConfigError, DataError
 
 Rate = Literal["keyframes", "sweeps"]
@@ -88,6 +89,11 @@ class NuScenesDataset:
             return ""
         paths = (self._masks.path_of(name) for name in self._cameras or self._index.channels_of("camera"))
         return masks_sha256(self._masks.folder, [path for path in paths if path.is_file()])
+
+    @cached_property
+    def tables_sha256(self) -> str:
+        """One hash over the tables that are read; about a second per gigabyte."""
+        return tables_sha256(table_files(self.root, self.version))
 
     def scenes(self) -> tuple[str, ...]:
         """Names of the scenes that have samples (in the split, where one was given), sorted."""

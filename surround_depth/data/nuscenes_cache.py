@@ -20,6 +20,7 @@ from pathlib import Path
 from surround_depth.data.nuscenes_cache_age import keep_young, remove_old
 from surround_depth.data.nuscenes_index import FORMAT, NuScenesIndex
 from surround_depth.data.nuscenes_parse import build_index
+from surround_depth.data.tables_hash import table_digests
 from surround_depth.errors import DataError
 from surround_depth.files import cache_folder, write_atomic
 
@@ -122,14 +123,7 @@ def _is_settled(stamp: Stamp, looked_ns: int) -> bool:
 
 def _key_of(files: Mapping[str, Path]) -> str:
     """Return the name of the index of these tables: a hash of their contents and of the index format."""
-    digests = {}
-    for name, path in sorted(files.items()):
-        try:
-            with path.open("rb") as file:
-                digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise DataError(f"{path} cannot be read ({error.strerror}); download or copy it again") from error
-    return hashlib.sha256(json.dumps([FORMAT, digests]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([FORMAT, table_digests(files)]).encode()).hexdigest()
 
 
 def _load(path: Path, *, checked: bool = False) -> NuScenesIndex | None:

@@ -53,6 +53,11 @@ class SyntheticDataset:
         """One hash over the tree's own-body masks; "" where it has none."""
         return self._tree.masks_sha256
 
+    @property
+    def tables_sha256(self) -> str:
+        """One hash over the tree's tables."""
+        return self._tree.tables_sha256
+
     def scenes(self) -> tuple[str, ...]:
         """Names of the scenes, sorted."""
         return self._tree.scenes()
