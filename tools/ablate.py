@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import argparse
 import time
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from surround_depth.errors import run_cli
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
+
     from surround_depth.studies.config import StudyConfig
     from surround_depth.studies.runs import Outcome, Run
 
@@ -43,7 +46,11 @@ def render(study: StudyConfig, out: Path) -> None:
 
     for name, entry in study.sets.items():
         with tqdm(total=entry.n_drives, unit="drive", desc=f"set {name}", leave=False, delay=1.0) as bar:
-            render_set(out / "data" / name, entry, lambda drive, bar=bar: bar.update(1))
+            render_set(out / "data" / name, entry, partial(_advance, bar))
+
+
+def _advance(bar: tqdm[NoReturn], drive: str) -> None:
+    bar.update(1)
 
 
 def run(runs: list[Run], device: str) -> None:
@@ -77,7 +84,7 @@ def main() -> None:
     study = load_study(arguments.study)
     runs = runs_of(study, arguments.out, arguments.rows, arguments.seeds)
     for one in runs:
-        one.config_text()  # an unknown row is better known now than after the rendering
+        _ = one.config  # an unknown row is better known now than after the rendering
     if not arguments.table:
         render(study, arguments.out)
         run(runs, arguments.device)

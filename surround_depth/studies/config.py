@@ -19,13 +19,6 @@ REFERENCE = "default"
 _OF_THE_STUDY = ("name", "seed", "data.root", "data.render", "data.rendering")
 
 
-class StudySet(RenderConfig):
-    """Rendered drives of one rig. They are rendered once; a later call recognises them."""
-
-    rig: str = "nuscenes"
-    """A shipped rig or a rig YAML file."""
-
-
 class EvaluationSet(StrictModel):
     """One set that every student is scored on."""
 
@@ -55,7 +48,8 @@ class StudyConfig(StrictModel):
     """A whole study."""
 
     name: str
-    sets: dict[str, StudySet]
+    sets: dict[str, RenderConfig]
+    """Name -> drives that are rendered once, below OUT/data."""
     train_set: str
     """Name of the set that trains (and, by `base.data.val_scenes`, draws the validation curve)."""
     base: dict[str, Any]
@@ -84,6 +78,8 @@ class StudyConfig(StrictModel):
         _put(tree, "name", f"{self.name}-{row}-{seed}", origin)
         _put(tree, "seed", seed, origin)
         _put(tree, "data.root", str(data_root), origin)
+        _put(tree, "data.render", True, origin)
+        _put(tree, "data.rendering", self.sets[self.train_set].model_dump(), origin)
         return parse_config(TrainConfig, tree, origin)
 
 

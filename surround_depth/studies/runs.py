@@ -19,14 +19,17 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from surround_depth.config import dump_config
-from surround_depth.errors import DataError, SurroundDepthError
+from surround_depth.config import dump_config, load_config
+from surround_depth.errors import ConfigError, DataError, SurroundDepthError
 from surround_depth.export.manifest import file_sha256
 from surround_depth.files import write_atomic, write_json
 from surround_depth.models.checkpoint import WEIGHTS_NAME
 from surround_depth.provenance import source_commit
 from surround_depth.studies.config import StudyConfig
+from surround_depth.studies.corruptions import OPERATIONS
 from surround_depth.studies.data import set_sha256
+from surround_depth.studies.scoring import MEASURES
+from surround_depth.training.config import RenderConfig, TrainConfig
 
 CONFIG_NAME, RECORD_NAME, SCORES_NAME, FAILURE_NAME = "config.yaml", "run.json", "scores.json", "failure.txt"
 STUDENT_FOLDER = "student"
@@ -57,21 +60,18 @@ class Run:
         """Folder of the run."""
         return self.out / "runs" / f"{self.row}-{self.seed}"
 
-    def config_text(self) -> str:
-        """Return the resolved training configuration as YAML."""
-        return dump_config(self.study.train_config(self.row, self.seed, self.data / self.study.train_set))
-
-    def training_sha256(self) -> str:
-        """Return a hash over all that decides what is learnt; where the study's folder lies is not part of it."""
-        config = self.study.train_config(self.row, self.seed, Path(self.study.train_set))
-        return _sha256(dump_config(config), set_sha256(self.study.sets[self.study.train_set]))
+    @property
+    def config(self) -> TrainConfig:
+        """The training configuration."""
+        return self.study.train_config(self.row, self.seed, self.data / self.study.train_set)
 
     def scoring_sha256(self, weights_sha256: str) -> str:
         """Return a hash over what is scored and on what."""
         sets = [
             (entry.model_dump(mode="json"), set_sha256(self.study.sets[entry.set])) for entry in self.study.evaluation
         ]
-        return _sha256(weights_sha256, json.dumps(sets))
+        measured = [list(MEASURES), [operation.__name__ for operation in OPERATIONS]]
+        return hashlib.sha256(json.dumps([weights_sha256, sets, measured]).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -138,12 +138,28 @@ def complete_run(run: Run, train: Trainer, score: Scorer) -> Outcome:
 
 def is_trained(run: Run) -> bool:
     """Return whether the run's checkpoint is whole and came from exactly this configuration and data."""
-    record = _read_json(run.folder / RECORD_NAME)
-    return (
-        record.get("training_sha256") == run.training_sha256()
-        and record.get("weights_sha256") is not None
-        and (run.folder / STUDENT_FOLDER / WEIGHTS_NAME).is_file()
-    )
+    weights = run.folder / STUDENT_FOLDER / WEIGHTS_NAME
+    return _is_begun(run) and "weights_sha256" in _read_json(run.folder / RECORD_NAME) and weights.is_file()
+
+
+def _is_begun(run: Run) -> bool:
+    """Return whether what lies in the run's folder was begun by this configuration, on this data.
+
+    Configurations are compared, not their texts: a key that the project has learnt since changes nothing while it has
+    its default, and a default that has changed since does count.
+    """
+    if _read_json(run.folder / RECORD_NAME).get("data_sha256") != set_sha256(run.study.sets[run.study.train_set]):
+        return False
+    try:
+        begun = load_config(TrainConfig, run.folder / CONFIG_NAME)
+    except ConfigError:
+        return False
+    return _without_place(begun) == _without_place(run.config)
+
+
+def _without_place(config: TrainConfig) -> TrainConfig:
+    """Return the configuration without where its data lies, and by how many processes they were rendered."""
+    return config.model_copy(update={"data": config.data.model_copy(update={"root": "", "rendering": RenderConfig()})})
 
 
 def read_scores(run: Run) -> dict[str, Any] | None:
@@ -169,12 +185,11 @@ def read_commit(run: Run) -> str:
 
 def _train(run: Run, train: Trainer) -> None:
     """Train into the run's folder; what another configuration left there goes, what this one left may be resumed."""
-    identity = run.training_sha256()
-    if _read_json(run.folder / RECORD_NAME).get("training_sha256") != identity:
+    if not _is_begun(run):
         shutil.rmtree(run.folder, ignore_errors=True)
     config_path = run.folder / CONFIG_NAME
-    write_atomic(config_path, run.config_text().encode())
-    record = {"training_sha256": identity, "commit": source_commit()}
+    write_atomic(config_path, dump_config(run.config).encode())
+    record = {"data_sha256": set_sha256(run.study.sets[run.study.train_set]), "commit": source_commit()}
     write_json(run.folder / RECORD_NAME, record)
     start_s = time.monotonic()
     train(config_path, run.folder)
@@ -198,7 +213,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _sha256(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

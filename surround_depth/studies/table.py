@@ -39,7 +39,7 @@ ECE: of the confidence as the probability to be within 25 %. AbsRel at edges: wi
 def markdown(results: Results) -> str:
     """Return the whole study as Markdown."""
     study = results.study
-    blocks = [f"# Study: {study.name}", _NOTES, _rows_table(results).markdown()]
+    blocks = [f"# Study: {study.name}", _NOTES, _rows_list(results)]
     for entry in study.evaluation:
         drives = study.sets[entry.set].n_drives
         blocks.append(f"## {entry.set}: rig {study.sets[entry.set].rig}, {drives} held-out drives")
@@ -126,13 +126,13 @@ def _verdict(difference: Difference, measure: str) -> str:
     return difference.verdict(lower_is_better=measure not in HIGHER_IS_BETTER)
 
 
-def _rows_table(results: Results) -> Table:
+def _rows_list(results: Results) -> str:
     lines = []
     for name, row in results.rows.items():
-        seeds = ", ".join(map(str, row.scores)) or "none"
-        failed = "; ".join(f"seed {seed}: {line}" for seed, line in row.failures.items())
-        lines.append((name, results.study.rows[name].what, seeds, failed or "-"))
-    return Table(("row", "what", "seeds", "failed"), tuple(lines))
+        seeds = f"seeds {', '.join(map(str, row.scores))}" if row.scores else "not run"
+        lines.append(f"- `{name}` ({seeds}): {results.study.rows[name].what}")
+        lines += [f"  - seed {seed} failed: {line}" for seed, line in row.failures.items()]
+    return "\n".join(lines)
 
 
 def _condition_table(results: Results, entry: EvaluationSet, condition: Condition) -> Table:

@@ -53,7 +53,7 @@ class TrainingCommand:
                     process.kill()
                     process.wait()
         if status:
-            raise TrainingFailedError(f"{_last_line(log)} (exit status {status}; {log})")
+            raise TrainingFailedError(f"{_last_line(log)} (exit status {status}; see {folder.name}/{LOG_NAME})")
 
 
 def score_on_one_thread(checkpoint: Path, study: StudyConfig, data: Path) -> Mapping[str, Any]:
