@@ -2,67 +2,90 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
+from surround_depth.config import parse_config
 from surround_depth.errors import ConfigError
+from surround_depth.models.backbones import FOUR_SCALE_TYPES, IMAGE_MEAN, IMAGE_STD, N_SCALES, build_backbone
 from surround_depth.models.config import EncoderConfig
 
 STRIDES = (4, 8, 16, 32)
-N_SCALES = len(STRIDES)
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""Of RGB pixels in 0 to 1."""
+_CLASSIFIERS_KEYS = ("id2label", "label2id", "architectures", "problem_type", "dtype")
+_PROBE_PX = 2 * STRIDES[-1]
 
 
 class Encoder(nn.Module):
-    """Turn normalised images [B*N, 3, H, W] into feature maps at strides 4, 8, 16, 32."""
+    """Turn images [B*N, 3, H, W], normalised by ImageNet's statistics, into feature maps at strides 4, 8, 16, 32.
+
+    A pretrained backbone that expects other statistics (its preprocessor_config.json says so) is given them. Parameters
+    that no map depends on (a classifier's last norm) are frozen: they would never get a gradient, which DDP waits for.
+
+    Raises:
+        ConfigError: the backbone cannot be built or read, or gives other strides.
+    """
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
-        self.backbone = _build_backbone(config)
+        self.backbone = build_backbone(config)
         self.channels: tuple[int, ...] = tuple(self.backbone.channels)
-        self._require_strides()
+        self._restate = _Restate.between(self.backbone.config)
+        self._probe()
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        return tuple(self.backbone(images.to(self.backbone.dtype)).feature_maps)
+        pixels = images if self._restate is None else self._restate(images)
+        return tuple(self.backbone(pixels.to(self.backbone.dtype)).feature_maps)
 
     def resolved_config(self) -> EncoderConfig:
         """Return the configuration that rebuilds this encoder without its original source."""
-        return EncoderConfig(backbone=self.backbone.config.to_diff_dict() | _stages(self.backbone))
+        hf_config = self.backbone.config
+        options = {k: v for k, v in hf_config.to_diff_dict().items() if k not in _CLASSIFIERS_KEYS}
+        stages = {"model_type": hf_config.model_type, "out_features": list(self.backbone.out_features)}
+        # through the door of stored configs: nested sequences then equal those that are read back
+        return parse_config(EncoderConfig, {"backbone": options | stages}, "encoder")
 
-    @torch.no_grad()
-    def _require_strides(self) -> None:
-        side_px = 2 * STRIDES[-1]
+    def _probe(self) -> None:
+        """Run a small image through: check the strides, and freeze what has no part in the maps."""
         was_training = self.backbone.training
-        maps = self.backbone.eval()(torch.zeros(1, 3, side_px, side_px)).feature_maps
+        with torch.enable_grad():
+            maps = self.backbone.eval()(torch.zeros(1, 3, _PROBE_PX, _PROBE_PX)).feature_maps
+            self._require_strides(maps)
+            parameters = list(self.backbone.parameters())
+            gradients = torch.autograd.grad(sum(m.sum() for m in maps), parameters, allow_unused=True)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.requires_grad_(gradient is not None)
         self.backbone.train(was_training)
-        strides = tuple(side_px // m.shape[-1] for m in maps)
-        if strides != STRIDES:
-            name = self.backbone.config.model_type
-            raise ConfigError(f"encoder '{name}' gives strides {strides}; the decoder needs {STRIDES}")
+
+    def _require_strides(self, maps: tuple[Tensor, ...]) -> None:
+        strides = tuple(_PROBE_PX // m.shape[-1] for m in maps)
+        if len(maps) != N_SCALES or strides != STRIDES or any(m.shape[-1] != m.shape[-2] for m in maps):
+            raise ConfigError(
+                f"encoder '{self.backbone.config.model_type}' gives strides {strides}; the decoder needs {STRIDES}. "
+                f"Known to work: {', '.join(FOUR_SCALE_TYPES)}"
+            )
 
 
-def _stages(backbone: Any) -> dict[str, Any]:
-    return {"model_type": backbone.config.model_type, "out_features": list(backbone.out_features)}
+class _Restate(nn.Module):
+    """Turn pixels normalised by ImageNet's statistics into pixels normalised by the backbone's own."""
 
+    scale: Tensor
+    shift: Tensor
 
-def _build_backbone(config: EncoderConfig) -> Any:
-    from transformers import AutoBackbone, AutoConfig
+    def __init__(self, mean: list[float], std: list[float]) -> None:
+        super().__init__()
+        own_mean, own_std, mean_01, std_01 = map(torch.tensor, (mean, std, IMAGENET_MEAN, IMAGENET_STD))
+        self.register_buffer("scale", (std_01 / own_std).reshape(3, 1, 1), persistent=False)
+        self.register_buffer("shift", ((mean_01 - own_mean) / own_std).reshape(3, 1, 1), persistent=False)
 
-    if config.source is not None:
-        local_only = not config.allow_download
-        try:
-            hf_config = AutoConfig.from_pretrained(config.source, local_files_only=local_only)
-            hf_config.out_features = list(hf_config.stage_names[-N_SCALES:])
-            # the class itself loads any local directory; AutoBackbone takes hub-like names only
-            backbone_class = type(AutoBackbone.from_config(hf_config))
-            return backbone_class.from_pretrained(config.source, config=hf_config, local_files_only=local_only)
-        except (OSError, ValueError) as error:
-            absent = local_only and not Path(config.source).is_dir()
-            hint = "it is not a local directory; set encoder.allow_download=true to fetch it" if absent else error
-            raise ConfigError(f"encoder source '{config.source}': {hint}") from error
-    options = dict(config.backbone)
-    hf_config = AutoConfig.for_model(options.pop("model_type"), **options)
-    hf_config.out_features = list(options.get("out_features", hf_config.stage_names[-N_SCALES:]))
-    return AutoBackbone.from_config(hf_config)
+    @classmethod
+    def between(cls, hf_config: object) -> _Restate | None:
+        """Return the change that the backbone needs, None where it was trained with ImageNet's statistics."""
+        mean = list(getattr(hf_config, IMAGE_MEAN, IMAGENET_MEAN))
+        std = list(getattr(hf_config, IMAGE_STD, IMAGENET_STD))
+        return None if (tuple(mean), tuple(std)) == (IMAGENET_MEAN, IMAGENET_STD) else cls(mean, std)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images * self.scale + self.shift
