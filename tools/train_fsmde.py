@@ -1,18 +1,22 @@
-"""Train (distil) a multi-camera student.
+"""Train (distil) a multi-camera student, on one device or on many.
 
     python tools/train_fsmde.py --config synthetic_demo
     python tools/train_fsmde.py --config synthetic_demo --init out/train/synthetic_demo/student --set optim.steps=300
+    torchrun --standalone --nproc_per_node=8 tools/train_fsmde.py --config nuscenes_r18 --device cuda
+    python tools/train_fsmde.py --resume --out out/train/synthetic_demo
 
-Leaves OUT/student (model.safetensors, config.json, README.md), OUT/tensorboard, OUT/metrics.json and OUT/resolved.yaml.
+Leaves OUT/student (model.safetensors, config.json, README.md), OUT/state (what --resume goes on from),
+OUT/loss_curve.jsonl, OUT/tensorboard, OUT/metrics.json and OUT/resolved.yaml. Before a long run, try --dry-run.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from surround_depth.errors import run_cli
+from surround_depth.errors import EXIT_USER_ERROR, ConfigError, run_cli
 
 if TYPE_CHECKING:
     from surround_depth.training.config import TrainConfig
@@ -22,63 +26,84 @@ if TYPE_CHECKING:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", required=True, help="name of a shipped training config, or a YAML file")
+    parser.add_argument("--config", help="name of a shipped training config, or a YAML file (--resume: OUT's own)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="repeatable")
     parser.add_argument("--init", type=Path, metavar="DIR", help="checkpoint to start from (default: random weights)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: out/train/CONFIG-NAME")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads for torch (default: its own choice)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where torch computes (default: cpu)")
+    parser.add_argument("--wandb", metavar="PROJECT", help="show the run in Weights & Biases too (needs wandb)")
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument("--resume", action="store_true", help="go on from the newest state in OUT")
+    way.add_argument("--dry-run", action="store_true", help="two steps of everything, in a folder that is deleted")
+    way.add_argument("--overfit", type=int, metavar="N", help="learn N samples by heart: can the student learn at all?")
     return parser.parse_args()
 
 
 class TerminalWatcher:
-    """A progress bar with the time left, and one line per validation."""
+    """A progress bar with the time left, and one line per validation or notice."""
 
     def __init__(self, n_steps: int) -> None:
         from tqdm import tqdm
 
-        self._bar = tqdm(total=n_steps, unit="step", dynamic_ncols=True, mininterval=1.0)
+        self._bar = tqdm(total=n_steps, unit="step", dynamic_ncols=True, mininterval=1.0, delay=0.1)
+        self.losses: list[float] = []
 
     def on_step(self, step: int, report: StepReport) -> None:
-        self._bar.update(1)
+        if not self.losses:
+            self._bar.initial = self._bar.n = step - 1  # where a resumed run goes on
+        self._bar.update(step - self._bar.n)
+        self.losses.append(float(report.loss.total))
         if step % 10 == 0:
-            self._bar.set_postfix(loss=f"{float(report.loss.total.detach()):.3f}", lr=f"{report.lr:.1e}")
+            self._bar.set_postfix(loss=f"{self.losses[-1]:.3f}", lr=f"{report.lr:.1e}")
 
     def on_validation(self, step: int, validation: Validation) -> None:
         exact, lidar = validation.dense.abs_rel, validation.lidar.abs_rel
         mean = validation.baseline_dense.abs_rel if validation.dense.n_pixels else validation.baseline_lidar.abs_rel
         self._bar.write(f"step {step}: AbsRel {exact:.3f} exact, {lidar:.3f} LiDAR (training mean: {mean:.3f})")
 
+    def on_notice(self, text: str) -> None:
+        self._bar.write(text)
+
     def close(self) -> None:
         self._bar.close()
 
 
+def read_config(arguments: argparse.Namespace) -> TrainConfig:
+    """Return the configuration that the command line means."""
+    from surround_depth.config import load_config
+    from surround_depth.training.config import TrainConfig
+    from surround_depth.training.run import CONFIG_NAME
+
+    source = arguments.config
+    if source is None and arguments.resume and arguments.out is not None:
+        source = arguments.out / CONFIG_NAME
+    if source is None:
+        raise ConfigError("give --config NAME, or --resume with --out OUT to go on with OUT's own")
+    config = load_config(TrainConfig, source, arguments.set)
+    if not arguments.dry_run and arguments.overfit is None:
+        return config
+    from surround_depth.training.rehearsal import dry_run, overfit
+
+    return dry_run(config) if arguments.dry_run else overfit(config, arguments.overfit)
+
+
 def render(config: TrainConfig) -> None:
-    """Make the synthetic tree that the config asks for."""
+    """Make the synthetic trees that the config asks for and that are not there."""
     from tqdm import tqdm
 
-    from surround_depth.training.rendering import render_missing
+    from surround_depth.training.rendering import missing_trees, render_missing
 
-    rendering = config.data.rendering
-    with tqdm(total=rendering.n_drives, unit="drive", desc=f"rendering {config.data.root}") as bar:
-        render_missing(Path(config.data.root), rendering, lambda name: bar.update(1))
+    for one in missing_trees(config.data):
+        with tqdm(total=one.rendering.n_drives, unit="drive", desc=f"rendering {one.root}") as bar:
+            render_missing(Path(one.root), one.rendering, lambda name, bar=bar: bar.update(1))
 
 
-def main() -> int:
-    arguments = parse_arguments()
-    import torch
-
-    from surround_depth.config import load_config
+def train(config: TrainConfig, out: Path, arguments: argparse.Namespace, *, resume: bool) -> tuple[Path, list[float]]:
+    """Run the training; return the checkpoint and the loss of every step, which only the main process sees."""
     from surround_depth.evaluation.baseline import per_pixel_mean_m
-    from surround_depth.training.config import TrainConfig
     from surround_depth.training.run import run_training
 
-    config = load_config(TrainConfig, arguments.config, arguments.set)
-    if config.data.render and not Path(config.data.root).exists():
-        render(config)
-    if arguments.threads > 0:
-        torch.set_num_threads(arguments.threads)
-    out = arguments.out or Path("out/train") / config.name
     watcher = TerminalWatcher(config.optim.steps)
     try:
         result = run_training(
@@ -88,11 +113,51 @@ def main() -> int:
             per_pixel_mean=per_pixel_mean_m,
             init=arguments.init,
             device=arguments.device,
+            resume=resume,
+            wandb=arguments.wandb,
         )
     finally:
         watcher.close()
-    print(f"student: {result.directory}")
-    print(f"next: python deploy/build_engine.py --checkpoint {result.directory} --out build/student")
+    return result.directory, watcher.losses
+
+
+def rehearse(config: TrainConfig, arguments: argparse.Namespace) -> list[str]:
+    """Train two steps in a folder of their own, then go on from the state they left; return what to print."""
+    with tempfile.TemporaryDirectory(prefix="dry-run-") as folder:
+        for resume in (False, True):
+            train(config, Path(folder), arguments, resume=resume)
+    return [f"dry run passed: {config.optim.steps} steps of {config.name}, validation, export, state and resume"]
+
+
+def full_run(config: TrainConfig, arguments: argparse.Namespace) -> list[str]:
+    """Train; return what to print."""
+    out = arguments.out or Path("out/train") / config.name
+    student, losses = train(config, out, arguments, resume=arguments.resume)
+    lines = [f"student: {student}"]
+    if arguments.overfit is not None and losses:
+        return [*lines, f"loss: {losses[0]:.3f} at the first step, {losses[-1]:.3f} at the last"]
+    return [*lines, f"next: python deploy/build_engine.py --checkpoint {student} --out build/student"]
+
+
+def main() -> int:
+    arguments = parse_arguments()
+    import torch
+
+    from surround_depth.training.process import PeerError, start_processes
+
+    config = read_config(arguments)
+    if arguments.threads > 0:
+        torch.set_num_threads(arguments.threads)
+    processes = start_processes(arguments.device, config.optim.precision)
+    try:
+        with processes.together():
+            if processes.is_main:
+                render(config)
+        lines = rehearse(config, arguments) if arguments.dry_run else full_run(config, arguments)
+    except PeerError:
+        return EXIT_USER_ERROR  # the main process says why
+    if processes.is_main:
+        print("\n".join(lines))
     return 0
 
 

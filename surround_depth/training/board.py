@@ -1,65 +1,96 @@
-"""What a run shows: TensorBoard scalars and pictures. Owns tensorboard here."""
+"""What a run shows while it goes on: scalars and pictures, for TensorBoard (owned here) and whoever else is asked."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from torch.utils.tensorboard import SummaryWriter
 
-from surround_depth.losses.build import LossReport
-from surround_depth.training.validation import Example, Validation
-from surround_depth.viz.colors import DepthScale
-
-_PICTURE_CAMERAS = 6
+from surround_depth.training.loop import StepReport
+from surround_depth.training.validation import Validation
 
 
-class Board:
-    """Writes event files under a directory."""
+class Board(Protocol):
+    """Takes values and RGB pictures [H, W, 3] by name."""
 
-    def __init__(self, directory: Path) -> None:
-        self._writer = SummaryWriter(str(directory))
+    def scalars(self, values: Mapping[str, float], step: int) -> None:
+        """Show numbers of a step."""
 
-    def losses(self, report: LossReport, step: int, *, lr: float, gradient_norm: float) -> None:
-        """Write the total, every raw term and its count."""
-        self._writer.add_scalar("loss/total", float(report.total.detach()), step)
-        for name, term in report.terms.items():
-            self._writer.add_scalar(f"loss/{name}", float(term.value.detach()), step)
-            self._writer.add_scalar(f"count/{name}", float(term.count), step)
-        self._writer.add_scalar("optim/lr", lr, step)
-        self._writer.add_scalar("optim/gradient_norm", gradient_norm, step)
+    def pictures(self, pictures: Mapping[str, NDArray[np.uint8]], step: int) -> None:
+        """Show pictures of a step."""
 
-    def validation(self, validation: Validation, step: int) -> None:
-        """Write every metric of a validation."""
-        for kind in ("dense", "lidar", "baseline_dense", "baseline_lidar"):
-            for name, value in getattr(validation, kind).as_dict().items():
-                if np.isfinite(value):
-                    self._writer.add_scalar(f"val_{kind}/{name}", value, step)
-        self._writer.add_scalar("val/mean_confidence_gap", validation.mean_confidence_gap, step)
+    def close(self) -> None:
+        """Write what is not written yet."""
 
-    def picture(self, picture: NDArray[np.uint8], step: int) -> None:
-        """Write one RGB picture [H, W, 3]."""
-        self._writer.add_image("val/example", picture, step, dataformats="HWC")
 
-    def __enter__(self) -> Board:
-        return self
+class TensorBoard:
+    """Writes event files under a directory; events after `last_step` that an earlier process left are taken back."""
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __init__(self, directory: Path, last_step: int) -> None:
+        self._writer = SummaryWriter(str(directory), purge_step=last_step + 1 if last_step else None)
+
+    def scalars(self, values: Mapping[str, float], step: int) -> None:
+        """Show numbers of a step."""
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, step)
+
+    def pictures(self, pictures: Mapping[str, NDArray[np.uint8]], step: int) -> None:
+        """Show pictures of a step."""
+        for name, picture in pictures.items():
+            self._writer.add_image(name, picture, step, dataformats="HWC")
+
+    def close(self) -> None:
+        """Write what is not written yet."""
         self._writer.close()
 
 
-def example_picture(example: Example, scale: DepthScale | None = None) -> NDArray[np.uint8]:
-    """Return rows of image, predicted depth, truth (or LiDAR) and confidence; one column per camera [H, W, 3]."""
-    scale = scale or DepthScale()
-    truth_m = example.truth_m
-    columns = []
-    for i in range(min(len(example.depth_m), _PICTURE_CAMERAS)):
-        truth = scale.colors(truth_m[i])
-        truth[~np.isfinite(truth_m[i])] = 0
-        confidence = np.repeat((example.confidence[i] * 255).astype(np.uint8)[..., None], 3, axis=-1)
-        columns.append(np.concatenate((example.sample.images[i], scale.colors(example.depth_m[i]), truth, confidence)))
-    return np.concatenate(columns, axis=1)
+class Boards:
+    """Several boards as one."""
+
+    def __init__(self, boards: Sequence[Board]) -> None:
+        self._boards = boards
+
+    def scalars(self, values: Mapping[str, float], step: int) -> None:
+        """Show numbers of a step."""
+        for board in self._boards:
+            board.scalars(values, step)
+
+    def pictures(self, pictures: Mapping[str, NDArray[np.uint8]], step: int) -> None:
+        """Show pictures of a step."""
+        for board in self._boards:
+            board.pictures(pictures, step)
+
+    def close(self) -> None:
+        """Close every board."""
+        for board in self._boards:
+            board.close()
+
+
+def step_scalars(report: StepReport, n_skipped: int) -> dict[str, float]:
+    """Return the total, every raw term and its count, and how the optimiser moved.
+
+    Args:
+        n_skipped: steps that fp16's loss scale has skipped since the run began.
+    """
+    values = {"loss/total": float(report.loss.total)}
+    for name, term in report.loss.terms.items():
+        values |= {f"loss/{name}": float(term.value), f"count/{name}": float(term.count)}
+    moved = {
+        "optim/lr": report.lr,
+        "optim/gradient_norm": report.gradient_norm,
+        "optim/skipped_steps": float(n_skipped),
+    }
+    return values | moved
+
+
+def validation_scalars(validation: Validation) -> dict[str, float]:
+    """Return every metric of a validation that was measured."""
+    values = {"val/mean_confidence_gap": validation.mean_confidence_gap}
+    values |= {f"val_abs_rel/{name}": value for name, value in validation.abs_rel_of_sets.items()}
+    for kind in ("dense", "lidar", "baseline_dense", "baseline_lidar"):
+        values |= {f"val_{kind}/{name}": value for name, value in getattr(validation, kind).as_dict().items()}
+    return {name: value for name, value in values.items() if np.isfinite(value)}

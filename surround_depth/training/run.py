@@ -1,17 +1,18 @@
-"""A whole training run: drives in, a checkpoint directory with its card and TensorBoard files out."""
+"""A whole training run: drives in, a checkpoint directory with its card, curve and TensorBoard files out.
+
+It leaves states on its way (`training.state`), from which a run that was killed goes on as if nothing had happened: on
+the CPU to the same bits.
+"""
 
 from __future__ import annotations
 
-import itertools
-import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from surround_depth.config import dump_config
 from surround_depth.errors import ConfigError
@@ -19,32 +20,39 @@ from surround_depth.files import write_atomic
 from surround_depth.models.checkpoint import CheckpointConfig, load_student, load_weights, save_student
 from surround_depth.models.student import Student
 from surround_depth.teachers.build import build_teacher
-from surround_depth.training.board import Board, example_picture
 from surround_depth.training.card import model_card
 from surround_depth.training.config import TrainConfig
-from surround_depth.training.dataset import Batch, DrawnSamples, training_batches
+from surround_depth.training.dataset import Batch
 from surround_depth.training.drives import Drives, open_drives
+from surround_depth.training.held_out import PerPixelMean, ValidationSet, validation_sets
+from surround_depth.training.logbook import Logbook, writing
 from surround_depth.training.loop import StepReport, Trainer
-from surround_depth.training.provenance import describe_run, read_parent
-from surround_depth.training.rendering_record import read_record, require_same_rendering
-from surround_depth.training.samples import SamplePreparer, SampleStore
+from surround_depth.training.process import Processes, start_processes
+from surround_depth.training.provenance import run_origin
+from surround_depth.training.rendering_record import require_same_rendering
+from surround_depth.training.resume import Progress, require_same_run, restore, state_facts, state_tensors
+from surround_depth.training.rng import rng_states
+from surround_depth.training.samples import SamplePreparer
+from surround_depth.training.stages import open_stages
+from surround_depth.training.state import StoredState, clear_leftovers, newest_state, save_state, stored_steps
 from surround_depth.training.validation import Validation, validate
 
 STUDENT_FOLDER = "student"
-BOARD_FOLDER = "tensorboard"
-N_BASELINE_SAMPLES = 100
-
-PerPixelMean = Callable[[Iterable[NDArray[np.float32]]], NDArray[np.float32]]
+STATE_FOLDER = "state"
+CONFIG_NAME = "resolved.yaml"
 
 
 class RunWatcher(Protocol):
-    """Told what happens; the command line shows it."""
+    """Told what happens, on the main process; the command line shows it."""
 
     def on_step(self, step: int, report: StepReport) -> None:
         """A step has finished (1-based)."""
 
     def on_validation(self, step: int, validation: Validation) -> None:
         """The running average has been validated and saved."""
+
+    def on_notice(self, text: str) -> None:
+        """Something a person should know, in one line: where a run goes on, a state that is damaged."""
 
 
 @dataclass(frozen=True)
@@ -63,33 +71,68 @@ def run_training(
     per_pixel_mean: PerPixelMean,
     init: Path | None = None,
     device: str = "cpu",
+    resume: bool = False,
+    wandb: str | None = None,
 ) -> RunResult:
     """Train as `config` says and return the checkpoint, written at every validation and at the end.
 
     Args:
-        out: receives student/, tensorboard/, resolved.yaml and metrics.json.
+        out: receives student/, state/, tensorboard/, loss_curve.jsonl, resolved.yaml and metrics.json.
         per_pixel_mean: the baseline that never looks at the picture (`evaluation.baseline.per_pixel_mean_m`).
-        init: checkpoint directory whose weights the student starts from.
+        init: checkpoint directory whose weights the student starts from; a resumed run has its own.
         device: where torch computes, "cpu" or "cuda".
+        resume: go on from the newest state in `out`.
+        wandb: a project of Weights & Biases that gets scalars and pictures too.
 
     Raises:
-        ConfigError, DataError: the data, the starting weights or the device do not fit.
+        ConfigError, DataError: the data, the starting weights, the states or the device do not fit; `out` holds the
+            states of a run and `resume` is not asked for; the disk is full.
         SurroundDepthError: a loss is not finite.
     """
-    torch.manual_seed(config.seed)
-    require_same_rendering(config.data)
-    drives = open_drives(config.data)
-    student = _start_student(config, init).to(_usable(device))
-    write_atomic(out / "resolved.yaml", dump_config(config).encode())
-    with Board(out / BOARD_FOLDER) as board:
-        run = _Run(config, drives, Trainer(student, config), board, out, per_pixel_mean, _origin(config, drives, init))
-        return run.execute(watcher)
+    processes = start_processes(device, config.optim.precision)
+    with processes.together():
+        require_same_rendering(config.data)
+        drives = open_drives(config.data)
+        torch.manual_seed(config.seed)
+        student = _start_student(config, init).to(processes.device)
+    trainer = Trainer(student, config, processes)
+    torch.manual_seed(config.seed + processes.rank)  # drop-out, where an encoder has any, differs between processes
+    state: StoredState | None = None
+    origin: dict[str, Any] = {}
+    with processes.together():
+        if processes.is_main:
+            origin = run_origin(config, drives, build_teacher(config.teacher), init)
+            state = _claim(out, watcher, resume=resume)
+            if state is not None:
+                require_same_run(state, config, origin, processes.count)
+    state = processes.from_main(state)
+    with processes.together():
+        if state is not None:
+            restore(state, trainer)
+    with ExitStack() as closing:
+        run = _Run(config, drives, trainer, _progress(origin, state), out, watcher)
+        with processes.together():
+            run.open(per_pixel_mean, wandb, closing)
+        return run.execute()
 
 
-def _usable(device: str) -> torch.device:
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(f"device '{device}': torch {torch.__version__} sees no CUDA GPU; use --device cpu")
-    return torch.device(device)
+def _claim(out: Path, watcher: RunWatcher, *, resume: bool) -> StoredState | None:
+    """Return the state to go on from; without `resume` there must be none."""
+    folder = out / STATE_FOLDER
+    steps = stored_steps(folder)
+    if not resume:
+        if steps:
+            raise ConfigError(
+                f"{out} holds the states of a run, the newest of step {steps[-1]}; go on with --resume, or choose "
+                "another --out"
+            )
+        return None
+    if not steps:
+        raise ConfigError(f"--resume: {out} holds no state of a run; start it without --resume, or correct --out")
+    clear_leftovers(folder)
+    state = newest_state(folder, watcher.on_notice)
+    watcher.on_notice(f"going on after step {state.step}")
+    return state
 
 
 def _start_student(config: TrainConfig, init: Path | None) -> Student:
@@ -100,107 +143,102 @@ def _start_student(config: TrainConfig, init: Path | None) -> Student:
     return student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def _origin(config: TrainConfig, drives: Drives, init: Path | None) -> dict[str, Any]:
-    teacher = build_teacher(config.teacher)
-    return describe_run(
-        config,
-        scenes={"train": [s.name for s in drives.train], "val": [s.name for s in drives.val]},
-        dataset_name=drives.dataset.name,
-        dataset_licence=drives.dataset.licence,
-        teacher=None if teacher is None else (teacher.name, teacher.licence),
-        parent=None if init is None else read_parent(init),
-        rendering=read_record(Path(config.data.root)),
-    )
+def _progress(origin: dict[str, Any], state: StoredState | None) -> Progress:
+    if state is None:
+        return Progress(origin)
+    first = state.facts["origin"]
+    resumption = {"step": state.step, "commit": origin["commit"], "command": origin["command"]}
+    return Progress(first | {"resumed": [*first.get("resumed", []), resumption]}, state.facts["history"])
 
 
 class _Run:
-    """The moving parts of one run."""
+    """The moving parts of one run, in one of its processes."""
 
     def __init__(
-        self,
-        config: TrainConfig,
-        drives: Drives,
-        trainer: Trainer,
-        board: Board,
-        out: Path,
-        per_pixel_mean: PerPixelMean,
-        origin: dict[str, Any],
+        self, config: TrainConfig, drives: Drives, trainer: Trainer, progress: Progress, out: Path, watcher: RunWatcher
     ) -> None:
-        self.config, self.trainer, self.board, self.out, self.origin = config, trainer, board, out, origin
-        teacher, cache = build_teacher(config.teacher), config.data.cache
-        preparer = SamplePreparer(config.input, teacher)
-        sweeps = config.data.lidar_sweeps
-        self.train_store = SampleStore(drives.train, preparer, cache=cache, sweeps=sweeps)
-        self.coarse_store = None
-        if config.coarse is not None:
-            coarse = SamplePreparer(config.coarse.input, teacher)
-            self.coarse_store = SampleStore(drives.train, coarse, cache=cache, sweeps=sweeps)
-        self.val_store = SampleStore(drives.val, preparer, cache=cache)
-        self.baseline_m = per_pixel_mean(self._baseline_maps())
-        self.device = next(trainer.student.parameters()).device
-        self.history: list[dict[str, Any]] = []
+        self.config, self.drives, self.trainer, self.progress = config, drives, trainer, progress
+        self.out, self.watcher = out, watcher
+        self.processes: Processes = trainer.processes
+        self.validation: Validation | None = None
 
-    def execute(self, watcher: RunWatcher) -> RunResult:
-        watch, optim = self.config.watch, self.config.optim
-        validation = None
-        for micro_batches in self._steps():
-            report = self.trainer.take_step([batch.to(self.device) for batch in micro_batches])
+    def open(self, per_pixel_mean: PerPixelMean, wandb: str | None, closing: ExitStack) -> None:
+        """Open the samples, and on the main process the files; `closing` closes them."""
+        processes = self.processes
+        self.stages = open_stages(self.config, self.drives, rank=processes.rank, n_processes=processes.count)
+        if processes.is_main:
+            self.held_out = self._held_out(per_pixel_mean)
+            with writing(self.out, self.trainer.step):
+                write_atomic(self.out / CONFIG_NAME, dump_config(self.config).encode())
+                self.logbook = closing.enter_context(Logbook(self.config, self.out, self.trainer.step, wandb))
+
+    def _held_out(self, per_pixel_mean: PerPixelMean) -> tuple[ValidationSet, ...]:
+        preparer = SamplePreparer(self.config.input, build_teacher(self.config.teacher))
+        n_samples, cache = self.config.watch.n_val_samples, self.config.data.cache
+        return validation_sets(self.drives, preparer, per_pixel_mean, n_samples, cache=cache)
+
+    def execute(self) -> RunResult:
+        """Take the steps that are left; return the checkpoint."""
+        watch, steps = self.config.watch, self.config.optim.steps
+        if self.trainer.step == 0:
+            self._save()  # a run can go on from its beginning too, and a disk that takes no state is known at once
+        for micro_batches in self._fetched():
+            report = self.trainer.take_step(micro_batches)
             step = self.trainer.step
-            if step % watch.log_every == 0 or step == 1:
-                self.board.losses(report.loss, step, lr=report.lr, gradient_norm=report.gradient_norm)
-            watcher.on_step(step, report)
-            if step % watch.validate_every == 0 or step == optim.steps:
-                validation = self._validate_and_save(step)
-                watcher.on_validation(step, validation)
-        assert validation is not None  # the last step always validates
+            validates = step % watch.validate_every == 0 or step == steps
+            with self.processes.together():
+                if self.processes.is_main:
+                    self._record(step, report, validates=validates)
+            if validates or step % watch.save_every == 0:
+                self._save()
+        if self.validation is None:  # the state was the last one: only what it led to may be missing
+            with self.processes.together():
+                if self.processes.is_main:
+                    self._validate(self.trainer.step)
+        validation: Validation = self.processes.from_main(self.validation)
         return RunResult(self.out / STUDENT_FOLDER, validation)
 
-    def _steps(self) -> Iterator[tuple[Batch, ...]]:
-        """Yield the micro-batches of every step: the coarse stage first, where there is one."""
-        n_coarse = 0
-        if self.coarse_store is not None and self.config.coarse is not None:
-            n_coarse = round(self.config.coarse.share * self.config.optim.steps)
-            yield from self._stage(self.coarse_store, 0, n_coarse)
-        yield from self._stage(self.train_store, n_coarse, self.config.optim.steps)
+    def _fetched(self) -> Iterator[list[Batch]]:
+        """Yield the micro-batches of every step that is left, on the device, when every process has its own."""
+        coming = self.stages.after(self.trainer.step)
+        while self.trainer.step < self.config.optim.steps:
+            with self.processes.together():
+                micro_batches = [batch.to(self.processes.device) for batch in next(coming)]
+            yield micro_batches
 
-    def _stage(self, store: SampleStore, first_step: int, last_step: int) -> Iterator[tuple[Batch, ...]]:
-        optim = self.config.optim
-        draws_per_step = optim.batch_size * optim.accumulation
-        loader = training_batches(
-            DrawnSamples(store, self.config.augment, self.config.seed),
-            first_draw=first_step * draws_per_step,
-            n_draws=(last_step - first_step) * draws_per_step,
-            batch_size=optim.batch_size,
-            n_workers=self.config.data.n_workers,
-        )
-        return _batched(loader, optim.accumulation)
+    def _record(self, step: int, report: StepReport, *, validates: bool) -> None:
+        with writing(self.out, step):
+            self.logbook.step(step, report, self.trainer.n_skipped)
+        self.watcher.on_step(step, report)
+        if validates:
+            self._validate(step)
 
-    def _baseline_maps(self) -> Iterator[NDArray[np.float32]]:
-        """Yield the training drives' best true depth [N, H, W]: exact where there is any, else LiDAR."""
-        for index in self.train_store.evenly(N_BASELINE_SAMPLES):
-            yield from itertools.islice(self.train_store.truths_m(index).values(), 1)
-
-    def _validate_and_save(self, step: int) -> Validation:
-        student = self.trainer.average.student
-        indices = self.val_store.evenly(self.config.watch.n_val_samples)
-        validation, example = validate(student, self.val_store, indices, self.baseline_m)
-        self.board.validation(validation, step)
-        self.board.picture(example_picture(example), step)
-        self.history.append({"step": step} | validation.as_dict())
-        write_atomic(self.out / "metrics.json", json.dumps(self.history, indent=1).encode())
-        provenance = self.origin | {"step": step, "validation": validation.as_dict()}
+    def _validate(self, step: int) -> None:
+        """Judge the running average and write it as the student."""
+        student, progress = self.trainer.average.student, self.progress
+        self.validation, example = validate(student, self.held_out)
+        earlier = [entry for entry in progress.history if entry["step"] < step]
+        progress.history = [*earlier, {"step": step} | self.validation.as_dict()]
+        provenance = progress.origin | {"step": step, "validation": self.validation.as_dict()}
         n_parameters = sum(p.numel() for p in student.parameters())
-        save_student(
-            self.out / STUDENT_FOLDER,
-            student,
-            CheckpointConfig(student=student.config, input=self.config.input, provenance=provenance),
-            model_card(self.config, provenance, validation, step=step, n_parameters=n_parameters),
-        )
-        return validation
+        with writing(self.out, step):
+            self.logbook.validation(step, self.validation, example, progress.history)
+            save_student(
+                self.out / STUDENT_FOLDER,
+                student,
+                CheckpointConfig(student=student.config, input=self.config.input, provenance=provenance),
+                model_card(self.config, provenance, self.validation, step=step, n_parameters=n_parameters),
+            )
+        self.watcher.on_validation(step, self.validation)
 
-
-def _batched(batches: Iterable[Batch], n: int) -> Iterator[tuple[Batch, ...]]:
-    """Return successive groups of `n` (itertools.batched needs Python 3.12)."""
-    iterator = iter(batches)
-    while group := tuple(itertools.islice(iterator, n)):
-        yield group
+    def _save(self) -> None:
+        """Write the state of the run."""
+        generators = self.processes.gathered(rng_states())
+        with self.processes.together():
+            if self.processes.is_main:
+                trainer, step = self.trainer, self.trainer.step
+                facts = state_facts(self.config, trainer, self.progress)
+                with writing(self.out, step):
+                    self.logbook.flush()
+                    folder, keep = self.out / STATE_FOLDER, self.config.watch.keep_states
+                    save_state(folder, step, state_tensors(trainer, generators), facts, keep=keep)

@@ -11,16 +11,18 @@ from torch import nn
 from surround_depth.models.student import Student
 from surround_depth.training.config import OptimConfig
 
+# of `one_cycle`; `cosine` begins and ends at 0
 _START_FACTOR = 0.04
 _END_FACTOR = 1e-3
 
 
-def one_cycle(progress: float, warmup: float) -> float:
+def learning_rate_factor(config: OptimConfig, progress: float) -> float:
     """Return the factor on the peak learning rate at `progress` in [0, 1]: a linear climb, then half a cosine down."""
-    if progress < warmup:
-        return _START_FACTOR + (1.0 - _START_FACTOR) * progress / warmup
-    descent = (progress - warmup) / (1.0 - warmup)
-    return _END_FACTOR + (1.0 - _END_FACTOR) * 0.5 * (1.0 + math.cos(math.pi * min(descent, 1.0)))
+    start, end = (_START_FACTOR, _END_FACTOR) if config.schedule == "one_cycle" else (0.0, 0.0)
+    if progress < config.warmup:
+        return start + (1.0 - start) * progress / config.warmup
+    descent = (progress - config.warmup) / (1.0 - config.warmup)
+    return end + (1.0 - end) * 0.5 * (1.0 + math.cos(math.pi * min(descent, 1.0)))
 
 
 def build_optimizer(student: Student, config: OptimConfig) -> torch.optim.AdamW:
@@ -46,7 +48,7 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
 def settle_norms(student: nn.Module) -> None:
     """Let every batch norm use its stored statistics from now on; its scale and shift go on learning."""
     for module in student.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm):
             module.eval()
 
 

@@ -20,15 +20,17 @@ from surround_depth.models.checkpoint import load_student
 from surround_depth.models.student import Student
 from surround_depth.teachers.simulated import SimulatedTeacher
 from surround_depth.training import run as run_module
-from surround_depth.training.config import TrainConfig
+from surround_depth.training.config import OptimConfig, TrainConfig
 from surround_depth.training.dataset import Batch, DrawnSamples, collate, training_batches
 from surround_depth.training.drives import Drives, DriveSet
 from surround_depth.training.loop import Trainer
+from surround_depth.training.process import start_processes
 from surround_depth.training.samples import SamplePreparer, SampleStore
-from surround_depth.training.schedule import one_cycle
+from surround_depth.training.schedule import learning_rate_factor
 from surround_depth.training.targets import make_targets
 
 torch.set_num_threads(1)
+ALONE = start_processes("cpu", "fp32")
 
 
 class FakeDataset:
@@ -48,12 +50,16 @@ class Silent:
     def __init__(self) -> None:
         self.losses: list[float] = []
         self.validations: list[int] = []
+        self.notices: list[str] = []
 
     def on_step(self, step: int, report: Any) -> None:
         self.losses.append(float(report.loss.total.detach()))
 
     def on_validation(self, step: int, validation: Any) -> None:
         self.validations.append(step)
+
+    def on_notice(self, text: str) -> None:
+        self.notices.append(text)
 
 
 @pytest.fixture
@@ -105,7 +111,7 @@ def test_a_run_leaves_a_checkpoint_with_its_origin_and_repeats_to_the_bit(
 def test_overfitting_two_samples_lowers_the_loss(tiny_config: TrainConfig, store: SampleStore) -> None:
     torch.manual_seed(0)
     optim = tiny_config.optim.model_copy(update={"steps": 25, "lr": 3e-3})
-    trainer = Trainer(Student(tiny_config.student.resolve()), tiny_config.model_copy(update={"optim": optim}))
+    trainer = Trainer(Student(tiny_config.student.resolve()), tiny_config.model_copy(update={"optim": optim}), ALONE)
     batch = collate([store[0], store[1]])
     values = [float(trainer.take_step([batch]).loss.terms["silog"].value.detach()) for _ in range(25)]
     assert np.mean(values[-5:]) < 0.5 * values[0]
@@ -114,7 +120,7 @@ def test_overfitting_two_samples_lowers_the_loss(tiny_config: TrainConfig, store
 def test_a_nan_loss_stops_with_the_sample_named_and_the_weights_untouched(
     tiny_config: TrainConfig, store: SampleStore
 ) -> None:
-    trainer = Trainer(Student(tiny_config.student.resolve()), tiny_config)
+    trainer = Trainer(Student(tiny_config.student.resolve()), tiny_config, ALONE)
     good = collate([store[1]])
     spoilt = replace(good, rays=torch.full_like(good.rays, torch.nan))
     before = {k: v.clone() for k, v in trainer.student.state_dict().items()}
@@ -124,14 +130,14 @@ def test_a_nan_loss_stops_with_the_sample_named_and_the_weights_untouched(
 
 
 def test_accumulated_gradients_are_the_mean_of_the_micro_batches(tiny_config: TrainConfig, store: SampleStore) -> None:
-    trainer = Trainer(Student(tiny_config.student.resolve()).eval(), tiny_config)
+    trainer = Trainer(Student(tiny_config.student.resolve()).eval(), tiny_config, ALONE)
     trainer.student.eval()  # batch norm must not tie the halves together
     a, b = collate([store[0]]), collate([store[1]])
     gradients = []
     for batches in ([a], [b], [a, b]):
         trainer.student.zero_grad()
         for batch in batches:
-            (trainer._loss(batch, 1.0).total / len(batches)).backward()
+            (trainer._loss(batch, 1.0, trainer.student).total / len(batches)).backward()
         head = trainer.student.head.weight.grad
         assert head is not None
         gradients.append(head.clone())
@@ -182,10 +188,16 @@ def test_teacher_that_cannot_be_aligned_leaves_the_student_to_lidar(
 
 
 def test_one_cycle_climbs_and_falls() -> None:
-    values = [one_cycle(p, 0.2) for p in (0.0, 0.1, 0.2, 0.6, 1.0)]
-    assert values[0] < values[1] < values[2] == 1.0
-    assert values[3] == pytest.approx(0.5, abs=1e-3)
-    assert values[4] == pytest.approx(1e-3)
+    optim = OptimConfig(warmup=0.2)
+    values = [learning_rate_factor(optim, p) for p in (0.0, 0.1, 0.2, 0.6, 1.0)]
+    assert values == pytest.approx([0.04, 0.52, 1.0, 0.5005, 0.001])
+
+
+def test_cosine_starts_and_ends_at_nothing() -> None:
+    optim = OptimConfig(schedule="cosine", warmup=0.2)
+    values = [learning_rate_factor(optim, p) for p in (0.0, 0.05, 0.2, 0.4, 0.6, 1.0)]
+    assert values == pytest.approx([0.0, 0.25, 1.0, 0.5 + 0.125**0.5, 0.5, 0.0], abs=1e-12)
+    assert learning_rate_factor(optim.model_copy(update={"warmup": 0.0}), 0.0) == 1.0
 
 
 def test_starting_weights_of_another_student_are_refused(tiny_config: TrainConfig, tmp_path: Path) -> None:
@@ -204,4 +216,4 @@ def test_losses_on_fixed_centers_are_refused(tiny_config: TrainConfig) -> None:
 def test_an_absent_gpu_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ConfigError, match="--device cpu"):
-        run_module._usable("cuda")
+        start_processes("cuda", "fp32")
