@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from surround_depth.metrics.depth import DepthErrors
@@ -13,6 +13,7 @@ from surround_depth.training.validation import Validation
 _HEADER = "| predictor | truth | AbsRel | SqRel m | RMSE m | RMSElog | δ<1.25 | δ<1.25² | δ<1.25³ |"
 _RULE = "|---|---|---|---|---|---|---|---|---|"
 _MOST_NAMES = 8
+_NO_WEIGHTS = ("photometric", "pool", "assign", "sigma", "ramp")  # of `LossConfig`
 
 
 def model_card(
@@ -23,7 +24,7 @@ def model_card(
     depth_range = f"{bins.min_depth_m:g} to {bins.max_depth_m:g} m"
     scored_range = f"{DEFAULT_RANGE.min_depth_m:g} to {DEFAULT_RANGE.max_depth_m:g} m"
     lineage = "\n".join(f"- {e['kind']}: {e['name']} (licence: {e['licence']})" for e in provenance["lineage"])
-    scenes = provenance["scenes"]
+    data = "\n".join(map(_data_lines, provenance["data"]))
     return f"""# {config.name}
 
 A surround_depth student (`{config.student.preset}`, {n_parameters / 1e6:.2f} M parameters):
@@ -33,29 +34,64 @@ a depth near the far end means sky or beyond range. Input {config.input.height_p
 ## Training
 
 - steps: {step} of {optim.steps}, {optim.batch_size * optim.accumulation} rig(s) a step, seed {config.seed}
-- supervision: LiDAR (SILog) and teacher `{config.teacher.kind}`; bins and distillation are our design,
+- loss terms and weights: {_loss_terms(config)}; teacher `{config.teacher.kind}`; bins and distillation are our design,
   inspired by arXiv 2512.08700 (its equations are not available to us)
-{_teacher_note(config)}- training scenes: {_scene_names(scenes["train"])}
-- validation scenes: {_scene_names(scenes["val"])}
+{_teacher_note(config)}{data}
+- data hash: `{provenance["data_sha256"]}`
 - commit: `{provenance["commit"]}`
 - command: `{provenance["command"]}`
 
-## Lineage
+## Licence
+
+{_licence(provenance["licence"])}
 
 {lineage}
 
 ## Held-out scenes
 
-{_table(validation)}
+{_role_warning(config)}{_table(validation)}
 
 Truth within {scored_range}, predictions clamped to it, own vehicle left out, no median scaling;
 mean over the images of a camera, then over cameras: the rule of `tools/evaluate.py`.
-The baseline predicts the per-pixel mean of the training scenes and never looks at the picture.
+The baseline predicts the per-pixel mean of the training scenes of the same data set and never looks at the picture.
 
 ## Limits
 
 {_limits(config)}
 """
+
+
+def _loss_terms(config: TrainConfig) -> str:
+    """Return the terms that count, with their weights."""
+    loss = config.loss
+    weights = {name: getattr(loss, name) for name in type(loss).model_fields if name not in _NO_WEIGHTS}
+    weights["photometric"] = loss.photometric.weight
+    return ", ".join(f"{name} {weight:g}" for name, weight in weights.items() if weight > 0)
+
+
+def _data_lines(one: Mapping[str, Any]) -> str:
+    """Return the bullets of one data set."""
+    often = f", {one['repeat']} times a pass" if one["repeat"] > 1 else ""
+    scenes = one["scenes"]
+    return f"""- {one["key"]} ({one["name"]}{often})
+  - training scenes: {_scene_names(scenes["train"])}
+  - validation scenes: {_scene_names(scenes["val"])}"""
+
+
+def _licence(licence: Mapping[str, Any]) -> str:
+    """Return what binds the weights, as far as their lineage says."""
+    if not licence["terms"]:
+        return "Nothing that these weights were made of binds them:"
+    return (
+        f"**{licence['name']}** ({', '.join(licence['terms'])}): the strictest of what they were made of, here of "
+        f"{', '.join(licence['because_of'])}. Read from what each source says of itself:"
+    )
+
+
+def _role_warning(config: TrainConfig) -> str:
+    if config.data.validate_on == "val":
+        return ""
+    return "**These are no held-out scenes: the student was trained on these very samples (`data.validate_on`).**\n\n"
 
 
 def _teacher_note(config: TrainConfig) -> str:
@@ -95,9 +131,11 @@ def _row(predictor: str, truth: str, e: DepthErrors) -> str:
 
 
 def _limits(config: TrainConfig) -> str:
-    if config.data.kind == "synthetic":
+    sets = config.data.sets().values()
+    if all(one.kind == "synthetic" for one in sets):
         return (
             "It has seen synthetic streets only. Do not trust its depth on real images; train on real drives first.\n"
             "Numbers on synthetic data are not comparable with published ones."
         )
-    return "Trained on one data set's rig; validate on your own vehicle before use."
+    rigs = "one data set's rig" if len(sets) == 1 else f"the rigs of {len(sets)} data sets"
+    return f"Trained on {rigs}; validate on your own vehicle before use."

@@ -35,11 +35,6 @@ class Drives:
     sets: tuple[DriveSet, ...]
 
     @property
-    def dataset(self) -> DriveDataset:
-        """Of the first set; until the run asks `provenance.run_origin`."""
-        return self.sets[0].train_data
-
-    @property
     def train(self) -> tuple[SampleSequence, ...]:
         """Every training drive, as often as its set's `repeat` says: the same object, which a store keeps once."""
         return tuple(sequence for one in self.sets for _ in range(one.config.repeat) for sequence in one.train)

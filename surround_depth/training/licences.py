@@ -31,7 +31,7 @@ class EffectiveLicence:
 
     def as_dict(self) -> dict[str, object]:
         """Return plain values for JSON."""
-        return asdict(self)
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
 
 def effective_licence(lineage: Iterable[Mapping[str, str]]) -> EffectiveLicence:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from surround_depth.data.sample import DriveDataset
+from surround_depth.data.splits import Split
 from surround_depth.models.checkpoint import WEIGHTS_NAME, read_checkpoint_config
 from surround_depth.provenance import command_line, package_versions, source_commit
+from surround_depth.teachers.teacher import Teacher
 from surround_depth.training.config import TrainConfig
+from surround_depth.training.drives import Drives, DriveSet
+from surround_depth.training.licences import AS_LINEAGE, effective_licence
+from surround_depth.training.rendering_record import read_record
 
 
 @dataclass(frozen=True)
@@ -34,38 +40,67 @@ def read_parent(directory: Path) -> ParentWeights:
     return ParentWeights(directory.resolve().name, digest, tuple(dict(entry) for entry in lineage))
 
 
-def describe_run(
-    config: TrainConfig,
-    *,
-    scenes: dict[str, Sequence[str]],
-    dataset_name: str,
-    dataset_licence: str,
-    teacher: tuple[str, str] | None,
-    parent: ParentWeights | None,
-    rendering: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Return the origin of a run: configuration, commit, command, versions, and the lineage of licences.
+def run_origin(config: TrainConfig, drives: Drives, teacher: Teacher | None, init: Path | None) -> dict[str, Any]:
+    """Return the origin of a run: configuration, data, lineage of licences, commit, command and versions.
+
+    Tables are hashed once, about a second per gigabyte; pictures and clouds are not read.
 
     Args:
-        scenes: {"train": names, "val": names}.
-        teacher: (name, licence of its weights), or None.
-        parent: the starting weights, or None for random; their licences go on to hold and are listed.
-        rendering: the note in a rendered tree (`rendering_record`), or None: of unknown origin.
+        teacher: the one that labels, or None.
+        init: the checkpoint whose weights the student starts from, or None for random ones.
+
+    Raises:
+        DataError: `init` is no checkpoint directory, or a table cannot be read.
     """
-    lineage = [{"kind": "data", "name": dataset_name, "licence": dataset_licence}]
+    data = [describe_set(one) for one in drives.sets]
+    lineage = [{"kind": "data", "name": one["name"], "licence": one["licence"]} for one in data]
     if teacher is not None:
-        lineage.append({"kind": "teacher", "name": teacher[0], "licence": teacher[1]})
-    lineage += _initialisation(parent)
+        lineage.append({"kind": "teacher", "name": teacher.name, "licence": teacher.licence})
+    lineage = list({tuple(entry.items()): entry for entry in lineage}.values())  # several sets of one kind: said once
+    lineage += _initialisation(None if init is None else read_parent(init))
+    scenes = {role: list(dict.fromkeys(n for one in data for n in one["scenes"][role])) for role in ("train", "val")}
     return {
         "config": config.model_dump(mode="json"),
-        "scenes": {split: list(names) for split, names in scenes.items()},
-        "scenes_sha256": hashlib.sha256(repr(sorted((k, tuple(v)) for k, v in scenes.items())).encode()).hexdigest(),
+        "data": data,
+        "data_sha256": _sha256(data),
+        "scenes": scenes,
+        "scenes_sha256": _sha256([(one["name"], one["scenes"]) for one in data]),
         "lineage": lineage,
-        "rendering": rendering or "unknown",
+        "licence": effective_licence(lineage).as_dict(),
         "commit": source_commit(),
         "command": command_line(),
         "versions": package_versions(("surround_depth", "torch", "numpy")),
     }
+
+
+def describe_set(one: DriveSet) -> dict[str, Any]:
+    """Return what a run saw of one data set; a hash is "" where there is nothing to hash.
+
+    Scenes, lists and numbers of samples are by role, {"train": ..., "val": ...}.
+    """
+    roles = {"train": (one.train_data, one.train), "val": (one.val_data, one.val)}
+    facts = {key: str(getattr(one.train_data, key, "")) for key in ("version", "tables_sha256", "masks_sha256")}
+    return {
+        "key": one.key,
+        "name": one.train_data.name,
+        "licence": one.train_data.licence,
+        **facts,
+        "rendering": read_record(Path(one.config.root)),
+        "lists": {role: _list_of(data) for role, (data, _) in roles.items()},
+        "scenes": {role: [drive.name for drive in drives] for role, (_, drives) in roles.items()},
+        "n_samples": {role: sum(map(len, drives)) for role, (_, drives) in roles.items()},
+        "repeat": one.config.repeat,
+    }
+
+
+def _list_of(data: DriveDataset) -> dict[str, str] | None:
+    """Return name and hash of the list that narrows a data set; None without one, and for a split of its own."""
+    split: Split | None = getattr(data, "split", None)
+    return None if split is None else {"name": split.name, "sha256": split.sha256}
+
+
+def _sha256(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _initialisation(parent: ParentWeights | None) -> list[dict[str, str]]:
@@ -75,7 +110,7 @@ def _initialisation(parent: ParentWeights | None) -> list[dict[str, str]]:
     itself = {
         "kind": "initialisation",
         "name": parent.name,
-        "licence": "as its lineage, listed next",
+        "licence": AS_LINEAGE,
         "weights_sha256": parent.weights_sha256,
     }
     inherited = [entry | {"kind": f"parent's {entry['kind']}"} for entry in parent.lineage]

@@ -7,16 +7,31 @@ from pathlib import Path
 import pytest
 import torch
 
+from surround_depth.data.sample import SampleSequence
 from surround_depth.export.engine_build import BuildRequest, build_engine
 from surround_depth.imaging import InputSpec
 from surround_depth.models.checkpoint import CheckpointConfig, save_student
 from surround_depth.models.config import BinConfig, EncoderConfig, StudentConfig
 from surround_depth.models.presets import resnet_backbone
 from surround_depth.models.student import Student
-from surround_depth.training.config import DataConfig, TrainConfig
-from surround_depth.training.provenance import describe_run
+from surround_depth.teachers.simulated import SimulatedTeacher
+from surround_depth.training.config import DataConfig, DataSetConfig, TrainConfig
+from surround_depth.training.drives import Drives, DriveSet
+from surround_depth.training.provenance import run_origin
 
 CAMERAS = 2
+
+
+class Streets:
+    """What a checkpoint says of its data, without any."""
+
+    name, licence = "streets", "CC BY-NC-SA 4.0"
+
+    def scenes(self) -> tuple[str, ...]:
+        return ()
+
+    def sequence(self, scene: str) -> SampleSequence:
+        raise NotImplementedError
 
 
 @pytest.fixture(scope="session")
@@ -34,13 +49,11 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     student = Student(config)
     directory = tmp_path_factory.mktemp("checkpoint") / "tiny_student"
     spec = InputSpec(height_px=64, width_px=96)
-    provenance = describe_run(
+    provenance = run_origin(
         TrainConfig(name="tiny", input=spec, data=DataConfig(root="nowhere")),
-        scenes={"train": ["a"], "val": ["b"]},
-        dataset_name="streets",
-        dataset_licence="CC BY-NC-SA 4.0",
-        teacher=("simulated", "none (synthetic)"),
-        parent=None,
+        Drives((DriveSet("data", DataSetConfig(root="nowhere"), Streets(), Streets(), (), ()),)),
+        SimulatedTeacher(),
+        None,
     )
     save_student(directory, student, CheckpointConfig(student=student.config, input=spec, provenance=provenance))
     return directory
