@@ -18,9 +18,10 @@ import numpy as np
 from surround_depth.data.build import open_dataset
 from surround_depth.data.sample import Sample, SampleSequence
 from surround_depth.evaluation.moment import ListedSample
+from surround_depth.evaluation.prediction import Predictor
 from surround_depth.evaluation.predictors import EnginePredictor
 from surround_depth.evaluation.protocol_run import Evaluator
-from surround_depth.export.checkpoint import TrainedStudent, read_trained_student
+from surround_depth.export.checkpoint import read_trained_student
 from surround_depth.imaging import decode_image
 from surround_depth.inference.torch_backend import TorchBackend
 from surround_depth.metrics.protocol_means import protocol_means
@@ -88,17 +89,18 @@ def score_student(checkpoint: Path, sets: Iterable[EvaluationSet], data: Path) -
     found = {}
     for entry in sets:
         dataset = open_dataset("synthetic", data / entry.set)
-        found[entry.set] = score_set(trained, [dataset.sequence(scene) for scene in dataset.scenes()], entry.conditions)
+        sequences = [dataset.sequence(scene) for scene in dataset.scenes()]
+        # torch takes any number of cameras: nothing of the weights depends on it
+        spec = trained.engine_spec(len(sequences[0][0].frame.rig))
+        predictor = EnginePredictor(TorchBackend(trained.student, spec))
+        found[entry.set] = score_drives(predictor, sequences, entry.conditions)
     return found
 
 
-def score_set(
-    trained: TrainedStudent, sequences: Sequence[SampleSequence], conditions: Sequence[Condition]
+def score_drives(
+    predictor: Predictor, sequences: Sequence[SampleSequence], conditions: Sequence[Condition]
 ) -> SetScores:
     """Return condition -> measure -> drive -> value over drives of one rig; see `EvaluationSet.conditions`."""
-    # torch takes any number of cameras: nothing of the weights depends on it
-    spec = trained.engine_spec(len(sequences[0][0].frame.rig))
-    predictor = EnginePredictor(TorchBackend(trained.student, spec))
     scores: SetScores = {}
     whole = Evaluator(predictor, _PROTOCOL, "synthetic", kind="dense", cloud=False)
     errors = Evaluator(predictor, _PROTOCOL, "synthetic", kind="dense", only_depth=True)

@@ -1,0 +1,102 @@
+"""The tables of a study whose scores are known: means over seeds, differences, marks, failures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from surround_depth.errors import DataError
+from surround_depth.files import write_json
+from surround_depth.studies.config import StudyConfig
+from surround_depth.studies.results import Results, read_results
+from surround_depth.studies.runs import complete, runs_of
+from surround_depth.studies.scoring import DEPTH_MEASURES, MEASURES
+from surround_depth.studies.table import as_dict, markdown
+
+DRIVES = [f"scene-{i:04d}" for i in range(20, 25)]
+FACTOR = {"default": 1.0, "better": 0.5, "same": 1.0}
+"""What every error of a row is multiplied by."""
+
+
+def train(config: Path, folder: Path) -> None:
+    if "broken" in folder.name:
+        raise DataError("no data")
+    (folder / "student").mkdir(exist_ok=True)
+    (folder / "student" / "model.safetensors").write_text(folder.name)
+
+
+def score(checkpoint: Path, study: StudyConfig, data: Path) -> Mapping[str, Any]:
+    row, seed = checkpoint.parent.name.rsplit("-", 1)
+    # seeds 0 and 1 differ by a factor of 1 and 1.1, drives by 1 to 5
+    errors = {d: FACTOR[row] * 0.01 * (1.0 + 0.1 * int(seed)) * (i + 1) for i, d in enumerate(DRIVES)}
+    shares = dict.fromkeys(DRIVES, 0.5 / FACTOR[row])  # delta1: higher is better
+    dead = 1.03 if row == "better" else 1.01
+    return {
+        "held": {
+            "clean": {name: shares if name == "a1" else errors for name in MEASURES},
+            "corrupted": dict.fromkeys(DEPTH_MEASURES, errors),
+            "dead": {"abs_rel": {d: dead * v for d, v in errors.items()}, "abs_rel_all_alive": errors},
+        }
+    }
+
+
+@pytest.fixture
+def results(make_study: Callable[..., StudyConfig], tmp_path: Path) -> Results:
+    rows = {name: {"what": f"the row {name}"} for name in ("default", "same", "broken", "unrun")}
+    rows["better"] = {"what": "half the error", "against": ["default", "same", "unrun"]}
+    study = make_study(rows=rows)
+    list(complete(runs_of(study, tmp_path, ["default", "better", "same", "broken"]), train, score))
+    return read_results(study, tmp_path)
+
+
+def cells(text: str, heading: str, row: str) -> list[list[str]]:
+    """Return the cells of the lines of `row` in the table after `heading`."""
+    table = text.partition(heading)[2].partition("\n\n")[2].partition("\n\n")[0]
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    return [line for line in lines if line[0] == row]
+
+
+def test_means_and_differences(results: Results) -> None:
+    text = markdown(results)
+    # mean over drives 1 to 5 is 3, over seeds 1.05: 0.01 * 3 * 1.05
+    (default,) = cells(text, "As rendered:", "default")
+    assert default[1:6] == ["0.0315", "-", "-", "-", "-"]
+    first, second, third = cells(text, "As rendered:", "better")
+    # one seed of two is drawn: ratios 1 / 1.1, 1 and 1.1 around one half
+    assert first[1:6] == ["0.0158", "default", "-50.0%", "-54.5% to -45.0%", "better"]
+    assert second[2:6] == ["same", "-50.0%", "-54.5% to -45.0%", "better"]
+    assert third[2:6] == ["unrun", "-", "-", "-"]
+    assert first[8] == "1 +"  # delta1 doubled
+    assert set(second[6:]) == {""}
+    (same,) = cells(text, "As rendered:", "same")
+    assert same[5] == "no difference"
+    assert same[8] == "0.5"
+
+
+def test_a_dead_camera_may_cost_two_percent(results: Results) -> None:
+    text = markdown(results)
+    heading = "One camera dead"
+    assert cells(text, heading, "default") == [["default", "0.0315", "0.0318", "+1.0%", "+1.0% to +1.0%", "yes"]]
+    assert cells(text, heading, "better")[0][3:] == ["+3.0%", "+3.0% to +3.0%", "no"]
+
+
+def test_what_failed_or_never_ran_is_said(results: Results) -> None:
+    text = markdown(results)
+    assert "- `broken` (not run): the row broken\n  - seed 0 failed: no data\n  - seed 1 failed: no data" in text
+    assert "- `unrun` (not run)" in text
+    assert not re.search("^.broken", text.partition("## held")[2], re.MULTILINE)
+
+
+def test_the_json_has_every_seed_and_drive(results: Results, tmp_path: Path) -> None:
+    tree = as_dict(results)
+    write_json(tmp_path / "table.json", tree)  # plain values
+    row = tree["rows"]["better"]
+    found = row["means"]["held/clean/abs_rel"]
+    assert found["mean"] == pytest.approx(0.01575)
+    assert found["seeds"] == pytest.approx({"0": 0.015, "1": 0.0165})
+    assert row["against"]["default"]["held/corrupted/rmse"]["verdict"] == "better"
+    assert row["scores"]["1"]["held"]["clean"]["abs_rel"]["scene-0024"] == pytest.approx(0.0275)
