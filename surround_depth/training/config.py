@@ -79,6 +79,8 @@ class DataSetConfig(StrictModel):
     root: str
     version: str | None = None
     """Folder of the tables, where a nuScenes or synthetic root has several."""
+    rate: Literal["keyframes", "sweeps"] = "keyframes"
+    """Of nuScenes: annotated samples at 2 Hz, or every picture at 12 Hz; see `data.nuscenes`."""
     train_split: str | None = None
     """Name or file of a list (`data.splits.read_split`) that narrows what may train; of DDAD also its own "train"."""
     val_split: str | None = None

@@ -77,7 +77,7 @@ def _open_set(key: str, config: DataSetConfig, run: DataConfig) -> DriveSet:
 
 def _open(config: DataSetConfig, split: str | None) -> DriveDataset:
     masks = None if config.masks is None else Path(config.masks)
-    return open_dataset(config.kind, config.root, version=config.version, split=split, masks=masks)
+    return open_dataset(config.kind, config.root, version=config.version, split=split, rate=config.rate, masks=masks)
 
 
 def _exists(folder: str) -> bool:

@@ -67,10 +67,11 @@ def names(sequences: Any) -> list[str]:
     return [sequence.name for sequence in sequences]
 
 
-def test_masks_version_and_lists_reach_the_reader(tmp_path: Path, opened: list[dict[str, Any]]) -> None:
+def test_masks_version_rate_and_lists_reach_the_reader(tmp_path: Path, opened: list[dict[str, Any]]) -> None:
     root = str(tmp_path)
-    found = open_drives(DataConfig(kind="nuscenes", root=root, version="v1.0", masks=root))
-    assert opened == [{"kind": "nuscenes", "root": root, "version": "v1.0", "split": None, "masks": tmp_path}]
+    found = open_drives(DataConfig(kind="nuscenes", root=root, version="v1.0", rate="sweeps", masks=root))
+    options = {"version": "v1.0", "split": None, "rate": "sweeps", "masks": tmp_path}
+    assert opened == [{"kind": "nuscenes", "root": root, **options}]
     assert (names(found.train), names(found.val)) == (["a", "b"], ["c"])
     found = open_drives(DataConfig(root=root, train_split="learn.txt", val_split="judge.txt"))
     assert [call["split"] for call in opened[1:]] == ["learn.txt", "judge.txt"]
