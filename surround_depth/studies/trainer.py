@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -16,6 +17,8 @@ import torch
 from surround_depth.errors import SurroundDepthError
 from surround_depth.studies.config import StudyConfig
 from surround_depth.studies.scoring import score_student
+from surround_depth.training.run import STATE_FOLDER
+from surround_depth.training.state import stored_steps
 
 LOG_NAME = "train.log"
 _POLL_S = 1.0
@@ -34,13 +37,15 @@ class TrainingCommand:
     device: str = "cpu"
 
     def __call__(self, config: Path, folder: Path) -> None:
-        """Train `config` into `folder`.
+        """Train `config` into `folder`, from the newest state there where a killed run left one.
 
         Raises:
             TrainingFailedError: with the command's last line.
         """
         command = [sys.executable, str(self.script), "--config", str(config), "--out", str(folder)]
         command += ["--threads", "1", "--device", self.device]
+        if stored_steps(folder / STATE_FOLDER):
+            command.append("--resume")
         log = folder / LOG_NAME
         with log.open("wb") as file:
             process = subprocess.Popen(
@@ -54,6 +59,8 @@ class TrainingCommand:
                     process.wait()
         if status:
             raise TrainingFailedError(f"{_last_line(log)} (exit status {status}; see {folder.name}/{LOG_NAME})")
+
+        shutil.rmtree(folder / STATE_FOLDER, ignore_errors=True)  # some 40 MB that nothing goes on from any more
 
 
 def score_on_one_thread(checkpoint: Path, study: StudyConfig, data: Path) -> Mapping[str, Any]:
