@@ -11,11 +11,18 @@ from torch import Tensor
 _MERSENNE_WORDS = 624
 
 
+def seed_generators(seed: int) -> None:
+    """Start every generator from `seed`, whichever of them an encoder or a library draws from."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    torch.manual_seed(seed)
+
+
 def rng_states() -> dict[str, Tensor]:
     """Return the states of Python's, numpy's and torch's own generators, and of every GPU's that torch has used."""
     version, words, gauss = random.getstate()
     python = np.array([version, *words], np.int64)
-    _, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # noqa: NPY002  # libraries may draw from it
+    _, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # noqa: NPY002
     states = {
         "python": torch.from_numpy(python),
         "python_gauss": torch.tensor([] if gauss is None else [gauss], dtype=torch.float64),

@@ -31,7 +31,7 @@ from surround_depth.training.process import Processes, start_processes
 from surround_depth.training.provenance import run_origin
 from surround_depth.training.rendering_record import require_same_rendering
 from surround_depth.training.resume import Progress, require_same_run, restore, state_facts, state_tensors
-from surround_depth.training.rng import rng_states
+from surround_depth.training.rng import rng_states, seed_generators
 from surround_depth.training.samples import SamplePreparer
 from surround_depth.training.stages import open_stages
 from surround_depth.training.state import StoredState, clear_leftovers, newest_state, save_state, stored_steps
@@ -93,10 +93,10 @@ def run_training(
     with processes.together():
         require_same_rendering(config.data)
         drives = open_drives(config.data)
-        torch.manual_seed(config.seed)
+        seed_generators(config.seed)
         student = _start_student(config, init).to(processes.device)
     trainer = Trainer(student, config, processes)
-    torch.manual_seed(config.seed + processes.rank)  # drop-out, where an encoder has any, differs between processes
+    seed_generators(config.seed + processes.rank)  # drop-out, where an encoder has any, differs between processes
     state: StoredState | None = None
     origin: dict[str, Any] = {}
     with processes.together():
