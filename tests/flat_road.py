@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -63,3 +63,18 @@ class FakeSequence:
         points_m = np.stack([x, y, np.zeros_like(x)], -1).reshape(-1, 3).astype(np.float32)
         lidar = PointCloud(points_m, "ego", 1_000_000 + index, T_world_ego=np.eye(4))
         return Sample(frame, lidar, DenseTruth(depth_m, tuple(np.isnan(d) for d in depth_m)))
+
+
+def moving(sample: Sample) -> Sample:
+    """Return the sample as if every camera had fired from another place, 0.3 m and 2 degrees further to the left."""
+    poses = np.stack([yawed(0.035 * i, [10 + 0.3 * i, 0.1 * i, 0.0]) for i in range(3)])
+    assert sample.lidar is not None
+    # points at random: those of a symmetric grid can lie exactly between two pixels, where left and right round apart
+    points_m = np.random.default_rng(5).uniform([-2, -20, 0], [30, 20, 0.01], (4000, 3)).astype(np.float32)
+    lidar = replace(sample.lidar, points_m=points_m, T_world_ego=yawed(0.02, [10.1, 0.0, 0.0]))
+    return replace(sample, frame=replace(sample.frame, T_world_ego=poses), lidar=lidar)
+
+
+def yawed(yaw_rad: float, t_m: list[float]) -> np.ndarray:
+    c, s = np.cos(yaw_rad), np.sin(yaw_rad)
+    return rigid(np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]]), t_m)

@@ -9,6 +9,7 @@ import torch
 
 from surround_depth.errors import ConfigError
 from surround_depth.losses.build import LossConfig, Targets, at_cell_centers, training_loss
+from surround_depth.losses.photometric import PhotometricConfig, ViewContext
 
 B, N, M, H, W = 2, 3, 8, 16, 24
 EDGES = torch.logspace(-0.3, 1.9, M + 1).expand(B, N, M + 1)
@@ -90,6 +91,29 @@ def test_a_dead_camera_has_no_say() -> None:
         assert leaf is not None
         assert leaf.grad is not None
         assert (leaf.grad[:, 1] == 0).all()
+
+
+def test_the_photometric_terms_have_weights_of_their_own() -> None:
+    generator = torch.Generator().manual_seed(2)
+    T_ref_cam = torch.eye(4).repeat(B, 2, N, 1, 1)
+    T_ref_cam[:, 1, :, 0, 3] = 0.5  # the other moment's cameras stand half a metre to the right
+    context = ViewContext(
+        images=torch.randint(0, 256, (B, 2, N, H, W, 3), dtype=torch.uint8, generator=generator),
+        valid=torch.ones(B, 2, N, dtype=torch.bool),
+        T_ref_cam=T_ref_cam,
+        K=torch.tensor([[20.0, 0, 11.5], [0, 20, 7.5], [0, 0, 1]]).expand(B, N, 3, 3),
+        neighbours=torch.tensor([[1, -1], [0, 2], [1, -1]]).expand(B, N, 2),
+        own_body=torch.zeros(B, N, H, W, dtype=torch.bool),
+    )
+    weights = {"weight": 2.0, "smoothness": 0.5}
+    config = LossConfig.model_validate({"silog": 0.0, "kl": 0.0, "sky": 0.0, "confidence": 0.0, "confidence_sky": 0.0})
+    alone = config.model_copy(update={"photometric": PhotometricConfig(**weights)})
+    report = training_loss(prediction(), replace(targets(), context=context), alone, max_depth_m=80.0, progress=1.0)
+    error, rough = report.terms["photometric"], report.terms["smoothness"]
+    assert int(error.count) > 0
+    assert report.total.item() == pytest.approx(2.0 * error.value.item() + 0.5 * rough.value.item())
+    with pytest.raises(ConfigError, match="without their context"):
+        training_loss(prediction(), targets(), alone, max_depth_m=80.0, progress=1.0)
 
 
 def test_a_student_without_bins_trains_on_the_other_terms() -> None:

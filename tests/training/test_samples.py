@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from flat_road import moving
 
-from surround_depth.data.sample import Sample
-from surround_depth.geometry import rigid
 from surround_depth.imaging import Framing, InputSpec
 from surround_depth.teachers.simulated import SimulatedTeacher, SimulatedTeacherConfig
 from surround_depth.training.prepared import PreparedSample, mirror
@@ -124,18 +123,3 @@ def test_only_the_engines_crop_is_kept(fake_sequence) -> None:  # type: ignore[n
     assert store.framed(1, Framing()) is store[1]
     np.testing.assert_array_equal(store.framed(1, Framing(mirrored=True)).images, store[1].images[:, :, ::-1])
     assert store.framed(1, NEARER) is not store.framed(1, NEARER)
-
-
-def moving(sample: Sample) -> Sample:
-    """Return the sample as if every camera had fired from another place, 0.3 m and 2 degrees further to the left."""
-    poses = np.stack([yawed(0.035 * i, [10 + 0.3 * i, 0.1 * i, 0.0]) for i in range(3)])
-    assert sample.lidar is not None
-    # points at random: those of a symmetric grid can lie exactly between two pixels, where left and right round apart
-    points_m = np.random.default_rng(5).uniform([-2, -20, 0], [30, 20, 0.01], (4000, 3)).astype(np.float32)
-    lidar = replace(sample.lidar, points_m=points_m, T_world_ego=yawed(0.02, [10.1, 0.0, 0.0]))
-    return replace(sample, frame=replace(sample.frame, T_world_ego=poses), lidar=lidar)
-
-
-def yawed(yaw_rad: float, t_m: list[float]) -> np.ndarray:
-    c, s = np.cos(yaw_rad), np.sin(yaw_rad)
-    return rigid(np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]]), t_m)
