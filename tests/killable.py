@@ -16,7 +16,12 @@ from pathlib import Path
 from typing import Any
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["surround_depth.training.run", "surround_depth.evaluation.baseline", "tqdm"])
+_SLOW_TO_IMPORT = (
+    "transformers.models.auto.modeling_auto",
+    "transformers.models.resnet.modeling_resnet",
+    "torch._dynamo",
+)
+_CONTEXT.set_forkserver_preload(["surround_depth.training.run", "surround_depth.evaluation.baseline", *_SLOW_TO_IMPORT])
 
 
 def start_command(
