@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from surround_depth.rig import load_rig
@@ -16,7 +17,12 @@ from surround_depth.training.rendering_record import require_same_rendering
 def set_sha256(entry: RenderConfig) -> str:
     """Return a hash over all that a set is rendered from, the numbers of its rig among them."""
     content = entry.model_dump(mode="json", exclude={"n_workers"})  # the bytes do not depend on it
-    return hashlib.sha256(json.dumps([content, load_rig(entry.rig).fingerprint]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([content, _rig_fingerprint(entry.rig)]).encode()).hexdigest()
+
+
+@cache
+def _rig_fingerprint(rig: str) -> str:
+    return load_rig(rig).fingerprint
 
 
 def render_set(root: Path, entry: RenderConfig, on_drive: Callable[[str], object] = lambda name: None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from surround_depth.rig import load_rig
 
 
