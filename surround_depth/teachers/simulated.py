@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
@@ -66,7 +67,7 @@ class SimulatedTeacher:
         far_per_m = 1.0 / self.config.far_depth_m
         inverse = np.where(np.isfinite(truth_m), 1.0 / np.maximum(truth_m, 1e-3), far_per_m)
         inverse = box_blur(inverse, round(self.config.edge_blur_px))
-        inverse *= 1.0 + self.config.bias * _waves(truth_m.shape, rng)
+        inverse *= 1.0 + self.config.bias * _waves((truth_m.shape[0], truth_m.shape[1]), rng)
         inverse *= 1.0 + self.config.noise * rng.standard_normal(truth_m.shape)
         scale, shift = rng.uniform(2.0, 20.0), rng.uniform(-1.0, 1.0)
         return (scale * inverse + shift).astype(np.float32)
@@ -77,17 +78,17 @@ def box_blur(image: NDArray[np.floating], radius_px: int) -> NDArray[np.floating
     if radius_px == 0:
         return image
     side = 2 * radius_px + 1
-    for axis in (0, 1):
-        padding = [(radius_px, radius_px) if a == axis else (0, 0) for a in range(2)]
-        image = np.lib.stride_tricks.sliding_window_view(np.pad(image, padding, mode="edge"), side, axis).mean(axis=-1)
-    return image
+    return np.asarray(cv2.blur(image, (side, side), borderType=cv2.BORDER_REPLICATE))
 
 
-def _waves(shape: tuple[int, ...], rng: np.random.Generator, n_waves: int = 4) -> NDArray[np.float64]:
+def _waves(shape: tuple[int, int], rng: np.random.Generator, n_waves: int = 4) -> NDArray[np.float64]:
     """Return a smooth random field [H, W], about in [-1, 1]: a few plane waves of at most two periods a side."""
-    y, x = np.linspace(0, 1, shape[0])[:, None], np.linspace(0, 1, shape[1])[None, :]
-    field = np.zeros(shape)
+    y, x = np.linspace(0, 1, shape[0]), np.linspace(0, 1, shape[1])
+    down, along = [], []
     for _ in range(n_waves):
         frequency_y, frequency_x = rng.uniform(-2.0, 2.0, size=2)
-        field += np.sin(2 * np.pi * (frequency_y * y + frequency_x * x + rng.uniform()))
-    return field / n_waves
+        a, b = 2 * np.pi * frequency_y * y, 2 * np.pi * (frequency_x * x + rng.uniform())
+        # sin(a + b) = sin a cos b + cos a sin b: sines of a row and of a column instead of every pixel's
+        down += [np.sin(a), np.cos(a)]
+        along += [np.cos(b), np.sin(b)]
+    return np.stack(down, axis=1) @ np.stack(along) / n_waves

@@ -9,7 +9,7 @@ import pytest
 
 from surround_depth.errors import DataError
 from surround_depth.teachers.build import TeacherConfig, build_teacher
-from surround_depth.teachers.simulated import SimulatedTeacher, SimulatedTeacherConfig, box_blur
+from surround_depth.teachers.simulated import SimulatedTeacher, SimulatedTeacherConfig, _waves, box_blur
 from surround_depth.teachers.teacher import RelativeDepth, TeacherInput
 
 N, H, W = 2, 24, 32
@@ -67,6 +67,16 @@ def test_box_blur_by_hand() -> None:
     spike[1, 2] = 9.0
     assert np.allclose(box_blur(spike, 1)[:, 1:4], 1.0)
     assert np.allclose(box_blur(spike, 1)[:, [0, 4]], 0.0)
+
+
+def test_waves_are_the_sum_of_plane_waves() -> None:
+    rng, found = np.random.default_rng(1), _waves((5, 7), np.random.default_rng(1))
+    y, x = np.mgrid[0:1:5j, 0:1:7j]
+    expected = np.zeros((5, 7))
+    for _ in range(4):
+        fy, fx = rng.uniform(-2.0, 2.0, size=2)
+        expected += np.sin(2 * np.pi * (fy * y + fx * x + rng.uniform())) / 4
+    assert np.allclose(found, expected, atol=1e-12)
 
 
 def test_relative_depth_refuses_contradictions() -> None:
