@@ -130,8 +130,9 @@ class AugmentConfig(StrictModel):
     """Probability, per sample, that one camera is dead."""
     zoom: tuple[float, float] = (1.0, 1.0)
     """Range of a random zoom of all cameras, times the scale that just covers the input. Beyond (1, 1), and with
-    `shift`, every draw is prepared anew from the recording, labels of the teacher included: `data.cache` then keeps
-    nothing for training, and a learned teacher runs once per draw. `tools/benchmark_loading.py` says what it costs."""
+    `shift`, every draw is prepared anew, labels of the teacher included, from the recording, which `data.cache` keeps
+    in memory (encoded pictures, LiDAR, masks and exact depth: 9 MB for 6 rendered 352 x 640 pictures); a learned
+    teacher runs once per draw. `tools/benchmark_loading.py` says what it costs."""
     shift: float = Field(default=0.0, ge=0.0, le=1.0)
     """How far the crop moves: 0 keeps the engine's (the middle columns, the lowest rows), 1 takes any."""
     augmix: float = Field(default=0.0, ge=0.0, le=1.0)
