@@ -5,7 +5,8 @@
     python tools/ablate.py --study student --out out/study --table
 
 A study is a YAML file (shipped ones: surround_depth/configs/study). It renders its data, trains, scores and leaves
-table.md and table.json in OUT. Stop it at any time: the same command goes on, and does again what has changed.
+table.md, table.json and curves.html in OUT. Stop it at any time: the same command goes on, and does again what has
+changed. Every training reads the code as it is then: run a long study from a checkout that nobody edits.
 """
 
 from __future__ import annotations
@@ -77,6 +78,7 @@ def main() -> None:
     arguments = parse_arguments()
     from surround_depth.files import write_atomic, write_json
     from surround_depth.studies.config import load_study
+    from surround_depth.studies.curves import curves_page
     from surround_depth.studies.results import read_results
     from surround_depth.studies.runs import runs_of
     from surround_depth.studies.table import as_dict, markdown
@@ -92,6 +94,7 @@ def main() -> None:
     text = markdown(results)
     write_atomic(arguments.out / "table.md", text.encode())
     write_json(arguments.out / "table.json", as_dict(results))
+    write_atomic(arguments.out / "curves.html", curves_page(study, arguments.out).encode())
     print(f"{text}\nsaved in {arguments.out}")
 
 
