@@ -77,6 +77,8 @@ def _small_tree(config: DataSetConfig) -> dict[str, object]:
     """Return what changes in a data set that is rendered where it is missing; nothing in another."""
     if not config.render:
         return {}
-    rendering = config.rendering.model_copy(update={"n_drives": _DRY_DRIVES, "n_samples": _DRY_SAMPLES})
+    # in this process: to start others takes longer than two drives
+    few = {"n_drives": _DRY_DRIVES, "n_samples": _DRY_SAMPLES, "n_workers": 1}
+    rendering = config.rendering.model_copy(update=few)
     root = f"{config.root.rstrip('/')}-dry-run"
     return {"root": root, "rendering": rendering, "train_scenes": (), "val_scenes": ()}

@@ -69,7 +69,7 @@ def trees(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pointed_at(trees: Path, name: str) -> TrainConfig:
-    """Return a shipped configuration as it is, but for the size of pictures, student and batch, and where the data lies."""
+    """Return a shipped configuration as it is, but for where its data lies and the size of pictures, student, batch."""
     config = load_config(TrainConfig, name)
     overrides = [f"input={SIZE}", "student.preset=nano", "optim.batch_size=2"]
     if config.coarse is not None:
