@@ -3,6 +3,8 @@
     python tools/ablate.py --study student --out out/study
     python tools/ablate.py --study student --out out/study --rows default regression --seeds 0
     python tools/ablate.py --study student --out out/study --table
+    python tools/ablate.py --study student --out out/large --device cuda --set base.input.height_px=352 \\
+        --set base.input.width_px=640
 
 A study is a YAML file (shipped ones: surround_depth/configs/study). It renders its data, trains, scores and leaves
 table.md, table.json and curves.html in OUT. Stop it at any time: the same command goes on, and does again what has
@@ -31,6 +33,7 @@ TRAINING_SCRIPT = Path(__file__).resolve().with_name("train_fsmde.py")
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--study", required=True, help="name of a shipped study, or a YAML file")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="repeatable")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR")
     parser.add_argument("--rows", nargs="+", default=[], metavar="ROW", help="only these (default: all)")
     parser.add_argument("--seeds", nargs="+", type=int, default=[], metavar="SEED", help="default: the study's")
@@ -83,7 +86,7 @@ def main() -> None:
     from surround_depth.studies.runs import runs_of
     from surround_depth.studies.table import as_dict, markdown
 
-    study = load_study(arguments.study)
+    study = load_study(arguments.study, arguments.set)
     runs = runs_of(study, arguments.out, arguments.rows, arguments.seeds)
     for one in runs:
         _ = one.config  # an unknown row is better known now than after the rendering

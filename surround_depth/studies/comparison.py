@@ -32,30 +32,30 @@ class Difference:
     estimate: float
     low: float
     high: float
-    n_seeds: tuple[int, int]
+    n_seeds: int
     n_drives: int
 
     def verdict(self, *, lower_is_better: bool = True) -> Verdict:
         """Return what may be said: nothing over too few seeds or drives, a difference where zero is excluded."""
-        if min(self.n_seeds) < MIN_SEEDS or self.n_drives < MIN_DRIVES:
+        if self.n_seeds < MIN_SEEDS or self.n_drives < MIN_DRIVES:
             return "not judged"
         if self.low <= 0.0 <= self.high:
             return "no difference"
         return "better" if (self.high < 0.0) == lower_is_better else "worse"
 
 
-def relative_difference(own: Array, other: Array, *, same_students: bool = False) -> Difference:
+def relative_difference(own: Array, other: Array) -> Difference:
     """Return the relative difference of two rows' means, with its 95 % interval.
 
-    The crossed ("pigeonhole") bootstrap of Owen 2007 (Annals of Applied Statistics 1:386): each resample draws drives,
-    the same for both rows, and seeds, for each row its own, and takes the mean over all drawn pairs. It errs on the
-    wide side. Of n drives and of n seeds n - 1 are drawn (Rao and Wu 1988, JASA 83:231): drawing n of three seeds would
-    give two thirds of the variance that their mean has. One seed is drawn as it is: the interval is over drives alone.
+    The crossed ("pigeonhole") bootstrap of Owen 2007 (Annals of Applied Statistics 1:386): each resample draws drives
+    and seeds, the same for both rows, and takes the means over all drawn pairs; it errs on the wide side. Students of
+    one seed met the same streets in the same order, so that what a seed and a drive do to both rows cancels. Of n
+    drives and of n seeds n - 1 are drawn (Rao and Wu 1988, JASA 83:231): drawing n of three seeds would give two thirds
+    of the variance that their mean has. One seed is drawn as it is: the interval is over drives alone.
 
     Args:
         own: value [seeds, drives] of the row.
-        other: value [other seeds, drives] of the row it is compared with, the same drives in the same order.
-        same_students: both are of the same students (one row under two conditions): seeds are drawn together.
+        other: value [seeds, drives] of the row it is compared with, the same seeds and drives in the same order.
 
     A drive where any value is NaN is left out of both.
 
@@ -64,18 +64,14 @@ def relative_difference(own: Array, other: Array, *, same_students: bool = False
     """
     known = np.isfinite(own).all(axis=0) & np.isfinite(other).all(axis=0)
     own, other = own[:, known], other[:, known]
-    if 0 in own.shape or 0 in other.shape:
-        raise DataError("the two rows share no drive with a value; score both on the same sets")
-    drives, own_seeds = _draws(own.shape[1], 0), _draws(len(own), 1)
-    other_seeds = own_seeds if same_students else _draws(len(other), 2)
-    means = [
-        np.einsum("rs,sd,rd->r", seeds, values, drives, optimize=True)
-        for seeds, values in ((own_seeds, own), (other_seeds, other))
-    ]
+    if own.size == 0:
+        raise DataError("the two rows share no seed and drive with a value; score both on the same sets")
+    drives, seeds = _draws(own.shape[1], 0), _draws(len(own), 1)
+    means = [np.einsum("rs,sd,rd->r", seeds, values, drives, optimize=True) for values in (own, other)]
     tail = (1.0 - LEVEL) / 2.0
     low, high = np.quantile(means[0] / means[1] - 1.0, (tail, 1.0 - tail))
     estimate = float(own.mean() / other.mean() - 1.0)
-    return Difference(estimate, float(low), float(high), (len(own), len(other)), own.shape[1])
+    return Difference(estimate, float(low), float(high), len(own), own.shape[1])
 
 
 @cache

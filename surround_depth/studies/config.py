@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -83,13 +83,16 @@ class StudyConfig(StrictModel):
         return parse_config(TrainConfig, tree, origin)
 
 
-def load_study(source: str | Path) -> StudyConfig:
+def load_study(source: str | Path, overrides: Iterable[str] = ()) -> StudyConfig:
     """Return a study (a YAML file or the name of a shipped one) whose every row makes a valid training configuration.
+
+    Args:
+        overrides: "a.b=value" each, as `base.optim.steps=600`.
 
     Raises:
         ConfigError: names the key, row or set that does not fit.
     """
-    study = load_config(StudyConfig, source)
+    study = load_config(StudyConfig, source, overrides)
     asked = [study.train_set, *(entry.set for entry in study.evaluation)]
     if unknown := [name for name in asked if name not in study.sets]:
         raise ConfigError(f"study {study.name}: no set {', '.join(unknown)}; it has {', '.join(study.sets)}")

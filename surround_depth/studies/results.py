@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,11 @@ class RowResult:
     commits: tuple[str, ...]
     """That trained them; more than one means that the code changed on the way."""
 
-    def values(self, set_name: str, condition: Condition, measure: str, drives: Sequence[str]) -> Array:
+    def values(
+        self, set_name: str, condition: Condition, measure: str, drives: Sequence[str], seeds: Iterable[int]
+    ) -> Array:
         """Return the values [seeds, drives]; NaN where a drive has none."""
-        found = [scores[set_name][condition][measure] for scores in self.scores.values()]
+        found = [self.scores[seed][set_name][condition][measure] for seed in seeds]
         rows = [[math.nan if per_drive.get(d) is None else per_drive[d] for d in drives] for per_drive in found]
         return np.array(rows, dtype=np.float64).reshape(len(rows), len(drives))
 
@@ -53,26 +55,26 @@ class Results:
     def mean(self, row: str, set_name: str, condition: Condition, measure: str) -> float:
         """Return the mean over seeds and drives; NaN where nothing was scored."""
         result = self.rows[row]
-        values = result.values(set_name, condition, measure, result.drives(set_name, condition, measure))
+        values = result.values(set_name, condition, measure, result.drives(set_name, condition, measure), result.scores)
         known = values[np.isfinite(values)]
         return float(known.mean()) if known.size else math.nan
 
     def seed_means(self, row: str, set_name: str, condition: Condition, measure: str) -> dict[int, float]:
         """Return seed -> mean over drives."""
         result = self.rows[row]
-        values = result.values(set_name, condition, measure, result.drives(set_name, condition, measure))
+        values = result.values(set_name, condition, measure, result.drives(set_name, condition, measure), result.scores)
         known = np.where(np.isfinite(values).any(axis=1, keepdims=True), values, 0.0)
         return dict(zip(result.scores, map(float, np.nanmean(known, axis=1)), strict=True)) if values.size else {}
 
     def difference(self, row: str, other: str, set_name: str, condition: Condition, measure: str) -> Difference | None:
-        """Return how `row` differs from `other`; None where one of them has no scores there."""
+        """Return how `row` differs from `other` over the seeds they share; None where they share none."""
         own, reference = self.rows[row], self.rows[other]
-        drives = own.drives(set_name, condition, measure)
-        if not drives or not reference.scores:
-            return None
-        values = [result.values(set_name, condition, measure, drives) for result in (own, reference)]
+        drives, seeds = own.drives(set_name, condition, measure), [s for s in own.scores if s in reference.scores]
         try:
-            return relative_difference(*values)
+            return relative_difference(
+                own.values(set_name, condition, measure, drives, seeds),
+                reference.values(set_name, condition, measure, drives, seeds),
+            )
         except DataError:
             return None
 
@@ -82,8 +84,10 @@ class Results:
         drives = result.drives(set_name, "dead", HEALTHY)
         if not drives:
             return None
-        after, before = (result.values(set_name, "dead", name, drives) for name in (HEALTHY, HEALTHY_BEFORE))
-        return relative_difference(after, before, same_students=True)
+        after, before = (
+            result.values(set_name, "dead", name, drives, result.scores) for name in (HEALTHY, HEALTHY_BEFORE)
+        )
+        return relative_difference(after, before)
 
 
 def read_results(study: StudyConfig, out: Path) -> Results:

@@ -115,7 +115,7 @@ def _differences(results: Results, row: str, other: str) -> dict[str, Any]:
                 "estimate": difference.estimate,
                 "low": difference.low,
                 "high": difference.high,
-                "n_seeds": list(difference.n_seeds),
+                "n_seeds": difference.n_seeds,
                 "n_drives": difference.n_drives,
                 "verdict": _verdict(difference, measure),
             }

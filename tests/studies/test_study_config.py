@@ -35,6 +35,12 @@ def test_the_student_study_asks_the_questions_of_the_ablation() -> None:
     }
 
 
+def test_the_base_can_be_changed_for_every_row() -> None:
+    study = load_study("student", ["base.optim.steps=7", "base.input.height_px=352"])
+    config = study.train_config("zoom", 0, Path("here"))
+    assert (config.optim.steps, config.input.height_px, config.augment.zoom) == (7, 352, (1.0, 1.6))
+
+
 def test_a_row_is_the_base_with_its_overrides(make_study: Callable[..., StudyConfig]) -> None:
     study = make_study()
     default, flat = (study.train_config(row, 1, Path("here")) for row in ("default", "flat"))
