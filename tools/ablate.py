@@ -3,8 +3,7 @@
     python tools/ablate.py --study student --out out/study
     python tools/ablate.py --study student --out out/study --rows default regression --seeds 0
     python tools/ablate.py --study student --out out/study --table
-    python tools/ablate.py --study student --out out/large --device cuda --set base.input.height_px=352 \\
-        --set base.input.width_px=640
+    python tools/ablate.py --study student --out out/short --set base.optim.steps=300
 
 A study is a YAML file (shipped ones: surround_depth/configs/study). It renders its data, trains, scores and leaves
 table.md, table.json and curves.html in OUT. Stop it at any time: the same command goes on, and does again what has
