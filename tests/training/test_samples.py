@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from flat_road import moving
 
+from surround_depth.data.sample import Sample
 from surround_depth.imaging import Framing, InputSpec
 from surround_depth.teachers.simulated import SimulatedTeacher, SimulatedTeacherConfig
 from surround_depth.training.prepared import PreparedSample, mirror
@@ -123,3 +124,25 @@ def test_only_the_engines_crop_is_kept(fake_sequence) -> None:  # type: ignore[n
     assert store.framed(1, Framing()) is store[1]
     np.testing.assert_array_equal(store.framed(1, Framing(mirrored=True)).images, store[1].images[:, :, ::-1])
     assert store.framed(1, NEARER) is not store.framed(1, NEARER)
+
+
+@pytest.mark.parametrize(("cache", "expected"), [(True, [0, 1]), (False, [0, 1, 1, 0])])
+def test_another_framing_reads_a_kept_recording_once(fake_sequence, cache: bool, expected: list[int]) -> None:  # type: ignore[no-untyped-def]
+    read = []
+
+    class Counting:
+        name = "counting"
+
+        def __len__(self) -> int:
+            return len(fake_sequence)
+
+        def __getitem__(self, index: int) -> Sample:
+            read.append(index)
+            return fake_sequence[index]
+
+    drive = Counting()
+    store = SampleStore([drive, drive], SamplePreparer(SPEC, None), cache=cache)
+    draws = [store.framed(index, Framing(zoom)) for index, zoom in ((0, 1.2), (1, 1.2), (4, 1.5), (3, 1.2))]
+    assert read == expected
+    assert not np.array_equal(draws[1].images, draws[2].images)
+    np.testing.assert_array_equal(draws[0].images, draws[3].images)
