@@ -18,6 +18,9 @@ _MIN_RAY_Z = 0.05
 GROUND_RANGE_M = (0.5, 200.0)
 _TYPICAL_STEP_RAD = 0.02
 """Angle between neighbouring stride-8 rays of a 70 degree camera 448 px wide: centres the footprint feature on zero."""
+CANONICAL_FOCAL_CELLS = 30.0
+"""Focal length of the canonical camera in stride-8 cells. From 192 to 640 pixels wide and 50 to 110 degrees, cameras
+have 8 to 110: within a factor of four of it, see `depth_bins.CANONICAL_REACH`."""
 
 
 def ray_features(rays: Tensor, T_ego_cam: Tensor) -> Tensor:
@@ -77,7 +80,7 @@ def canonical_log_scale(rays: Tensor) -> Tensor:
     """
     plane = rays[..., :2] / rays[..., 2:].clamp(min=_MIN_RAY_Z)
     steps = torch.cat((_neighbour_distance(plane, dim=3), _neighbour_distance(plane, dim=2)), dim=2)
-    return math.log(_TYPICAL_STEP_RAD) - torch.log(steps).mean(dim=(2, 3))
+    return -math.log(CANONICAL_FOCAL_CELLS) - torch.log(steps).mean(dim=(2, 3))
 
 
 def cell_directions(rays: Tensor, T_ego_cam: Tensor, n_rows: int, n_columns: int) -> Tensor:

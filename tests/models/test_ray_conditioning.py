@@ -76,8 +76,8 @@ def pinhole_rays(focal_cells: float, n: int = 8) -> torch.Tensor:
     return rays / rays.norm(dim=-1, keepdim=True)
 
 
-def test_the_canonical_scale_is_the_focal_length_over_fifty_cells() -> None:
-    rays = torch.stack([pinhole_rays(f) for f in (50.0, 100.0, 12.5)])[None]
+def test_the_canonical_scale_is_the_focal_length_over_thirty_cells() -> None:
+    rays = torch.stack([pinhole_rays(f) for f in (30.0, 60.0, 7.5)])[None]
     assert canonical_log_scale(rays)[0].exp().tolist() == pytest.approx([1.0, 2.0, 0.25], rel=1e-4)
 
 
