@@ -158,6 +158,7 @@ def main() -> int:
         return EXIT_USER_ERROR  # the main process says why
     if processes.is_main:
         print("\n".join(lines))
+    processes.part()
     return 0
 
 

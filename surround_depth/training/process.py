@@ -110,6 +110,10 @@ class Processes:
             raise PeerError(messages[0]) from own
         raise own or SurroundDepthError(messages[0])
 
+    def part(self) -> None:
+        """Close the connections to the others, who do the same: the last thing of a program that went well."""
+        self.accelerator.end_training()
+
 
 def start_processes(device: str, precision: Precision) -> Processes:
     """Return this process's part of the run that `torchrun` started, or of a run of its own.

@@ -180,6 +180,7 @@ class _Run:
     def execute(self) -> RunResult:
         """Take the steps that are left; return the checkpoint."""
         watch, steps = self.config.watch, self.config.optim.steps
+        finished = self.trainer.step == steps
         if self.trainer.step == 0:
             self._save()  # a run can go on from its beginning too, and a disk that takes no state is known at once
         for micro_batches in self._fetched():
@@ -191,7 +192,7 @@ class _Run:
                     self._record(step, report, validates=validates)
             if validates or step % watch.save_every == 0:
                 self._save()
-        if self.validation is None:  # the state was the last one: only what it led to may be missing
+        if finished:  # the state was the last one: only what it led to may be missing
             with self.processes.together():
                 if self.processes.is_main:
                     self._validate(self.trainer.step)
