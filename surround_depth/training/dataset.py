@@ -147,7 +147,7 @@ def collate(samples: list[PreparedSample]) -> Batch:
 
 def _context(samples: list[PreparedSample]) -> ViewContext | None:
     contexts = [sample.context for sample in samples if sample.context is not None]
-    if not contexts:
+    if len(contexts) < len(samples):
         return None
     return ViewContext(
         images=_stack([np.stack(context.images) for context in contexts]),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from flat_road import FakeSequence, moving, yawed
+from scipy.interpolate import NearestNDInterpolator
 
+from surround_depth.data.build import open_dataset
 from surround_depth.data.sample import Sample
 from surround_depth.errors import ConfigError
 from surround_depth.geometry import Lens
@@ -166,3 +169,20 @@ def test_a_moment_of_another_calibration_is_no_neighbour() -> None:
     context = store(Recalibrated())[1].context
     assert context is not None
     assert context.valid.all(axis=1).tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize("scene", ["scene_01", "scene_02"])
+def test_real_pictures_agree_best_at_the_depth_that_lidar_measured(real_data: Path, scene: str) -> None:
+    """DDAD's own K, poses and pictures. Depth between the points is the nearest one's: crude, and right in scale."""
+    sequence = open_dataset("ddad", real_data / "ddad").sequence(scene)
+    preparer = SamplePreparer(InputSpec(height_px=96, width_px=192), None)
+    sample = SampleStore([sequence], preparer, cache=False, context_gap_s=0.6)[1]
+    rows, columns = np.mgrid[0:96, 0:192]
+    depth_m = np.full(sample.own_body.shape, 80.0, np.float32)
+    for filled, sparse in zip(depth_m, sample.lidar_m, strict=True):
+        v, u = np.nonzero(np.isfinite(sparse))
+        filled[:] = NearestNDInterpolator(np.stack([v, u], -1), sparse[v, u])(rows, columns)
+    scales = (0.7, 0.85, 1.0, 1.15, 1.4)
+    errors = [losses(sample, depth_m * np.float32(scale))[0] for scale in scales]
+    assert np.argmin(errors) == 2
+    assert (np.diff(errors)[2:] > 0).all()
