@@ -7,6 +7,8 @@ from torch import Tensor
 from surround_depth.models.islands import Float32Islands, halve
 from surround_depth.models.student import Student, StudentOutput
 
+_FLOAT32_PARTS = ("bins",)
+
 
 class HalfStudent(Student):
     """A copy of a trained student for inference: convolutions and linear layers in float16, the rest in float32.
@@ -23,8 +25,9 @@ class HalfStudent(Student):
         super().__init__(student.config)
         self.load_state_dict(student.state_dict())
         self.eval()
-        for part in (self.encoder, self.rays, self.fusion, self.decoder, self.head, self.upsample):
-            halve(part)
+        for name, part in self.named_children():
+            if name not in _FLOAT32_PARTS:
+                halve(part)
 
     def forward(self, images: Tensor, rays: Tensor, T_ego_cam: Tensor, camera_valid: Tensor) -> StudentOutput:
         """Return what `Student` returns, from the same inputs."""
