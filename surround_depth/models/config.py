@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from surround_depth.config import StrictModel
 
 Head = Literal["bins", "regression"]
+RayFrame = Literal["ego", "level"]
 
 
 class EncoderConfig(StrictModel):
@@ -75,6 +76,8 @@ class StudentConfig(StrictModel):
     """Regress a residual inside the bin (the hybrid of D1)."""
     ray_conditioning: bool = True
     """Tell the features where each pixel looks, from where, and how finely it samples the world."""
+    ray_frame: RayFrame = "ego"
+    """In which frame: the vehicle's, with the camera's position, or one that only knows up; see `ray_features`."""
     ray_affinity: bool = False
     """Let view fusion prefer cells that look the same way: overlap between cameras, from the geometry alone."""
     canonical_focal: bool = False

@@ -11,7 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-N_RAY_FEATURES = 11
+from surround_depth.models.config import RayFrame
+
+N_RAY_FEATURES: dict[RayFrame, int] = {"ego": 11, "level": 6}
 RAY_STRIDE = 8
 _MIN_CAMERA_HEIGHT_M = 0.2
 _MIN_RAY_Z = 0.05
@@ -23,12 +25,15 @@ CANONICAL_FOCAL_CELLS = 30.0
 have 8 to 110: within a factor of four of it, see `depth_bins.CANONICAL_REACH`."""
 
 
-def ray_features(rays: Tensor, T_ego_cam: Tensor) -> Tensor:
-    """Return the geometric description of every stride-8 cell, float32 [B*N, 11, h, w].
+def ray_features(rays: Tensor, T_ego_cam: Tensor, frame: RayFrame) -> Tensor:
+    """Return the geometric description of every stride-8 cell, float32 [B*N, C, h, w], C = `N_RAY_FEATURES[frame]`.
 
-    Channels: the ray in the ego frame (3), the ray's z in the camera frame (range to z-depth), the camera's
-    position in the ego frame (3), the log angular footprint of the cell along x and y (focal length, without naming
-    a lens), and the depth a flat ground (ego z = 0) would have here, as inverse depth and as log depth.
+    `level` channels: how much the ray rises in the ego frame, the ray's z in the camera frame (range to z-depth), the
+    log angular footprint of the cell along x and y (focal length, without naming a lens), and the depth a flat ground
+    (ego z = 0) would have here, as inverse depth and as log depth. None of them changes when the vehicle's origin or x
+    axis is chosen otherwise, and a camera that looks elsewhere on another rig brings no values that were never seen.
+    `ego` adds where the ray looks forward and left (2), and the camera's position (3): constants of the rig that a
+    network can learn by heart.
 
     Args:
         rays: unit rays in the camera frame [B, N, h, w, 3].
@@ -37,7 +42,6 @@ def ray_features(rays: Tensor, T_ego_cam: Tensor) -> Tensor:
     Source: ours. Hand-worked in tests/models/test_ray_conditioning.py.
     """
     B, N, h, w, _ = rays.shape
-    position_m = T_ego_cam[..., :3, 3]
     rays_ego = _rotated(rays, T_ego_cam)
     step_x = _neighbour_distance(rays, dim=3)
     step_y = _neighbour_distance(rays, dim=2)
@@ -47,13 +51,12 @@ def ray_features(rays: Tensor, T_ego_cam: Tensor) -> Tensor:
     ground_per_m = ground_inverse_depth(rays, T_ego_cam).clamp(1.0 / far_m, 1.0 / near_m)
     middle = 0.5 * (math.log(near_m) + math.log(far_m))
     ground_log = -torch.log(ground_per_m) - middle
-    ray_z = rays[..., 2]
-
-    position = (position_m / 2.0)[:, :, None, None, :].expand(B, N, h, w, 3)
-    features = torch.cat(
-        (rays_ego, ray_z[..., None], position, footprint, ground_per_m[..., None], ground_log[..., None]), dim=-1
-    )
-    return features.flatten(0, 1).permute(0, 3, 1, 2)
+    position = (T_ego_cam[..., :3, 3] / 2.0)[:, :, None, None, :].expand(B, N, h, w, 3)
+    channels = {
+        "ego": (rays_ego, rays[..., 2:], position, footprint, ground_per_m[..., None], ground_log[..., None]),
+        "level": (rays_ego[..., 2:], rays[..., 2:], footprint, ground_per_m[..., None], ground_log[..., None]),
+    }
+    return torch.cat(channels[frame], dim=-1).flatten(0, 1).permute(0, 3, 1, 2)
 
 
 def ground_inverse_depth(rays: Tensor, T_ego_cam: Tensor) -> Tensor:
@@ -113,10 +116,11 @@ def _neighbour_distance(rays: Tensor, dim: int) -> Tensor:
 class RayConditioning(nn.Module):
     """Add an embedding of the rays to the encoder's maps at strides 8, 16 and 32."""
 
-    def __init__(self, channels: tuple[int, ...], geometry_channels: int) -> None:
+    def __init__(self, channels: tuple[int, ...], geometry_channels: int, frame: RayFrame) -> None:
         super().__init__()
+        self.frame: RayFrame = frame
         self.embed = nn.Sequential(
-            nn.Conv2d(N_RAY_FEATURES, geometry_channels, 1),
+            nn.Conv2d(N_RAY_FEATURES[frame], geometry_channels, 1),
             nn.ReLU(inplace=True),
             nn.Conv2d(geometry_channels, geometry_channels, 1),
             nn.ReLU(inplace=True),
@@ -125,7 +129,7 @@ class RayConditioning(nn.Module):
 
     def forward(self, maps: tuple[Tensor, ...], rays: Tensor, T_ego_cam: Tensor) -> tuple[Tensor, ...]:
         with torch.autocast(rays.device.type, enabled=False):
-            features = ray_features(rays.float(), T_ego_cam.float())
+            features = ray_features(rays.float(), T_ego_cam.float(), self.frame)
         geometry = self.embed(features.to(maps[0].dtype))
         conditioned = [maps[0]]
         for project, image_map in zip(self.project, maps[1:], strict=True):

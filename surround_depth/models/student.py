@@ -70,7 +70,7 @@ class Student(nn.Module):
         self.encoder = Encoder(config.encoder)
         self.config = config.model_copy(update={"encoder": self.encoder.resolved_config()})
         channels = self.encoder.channels
-        self.rays = RayConditioning(channels, config.geometry_channels) if config.ray_conditioning else None
+        self.rays = _ray_conditioning(channels, config)
         self.fusion = ViewFusion(
             channels[3], config.fusion_layers, config.fusion_heads, ray_affinity=config.ray_affinity
         )
@@ -181,6 +181,10 @@ class Student(nn.Module):
         if self.config.canonical_focal:  # the canonical camera's bins reach beyond this one's range
             depth_m = depth_m.clamp(bins.min_depth_m, bins.max_depth_m)
         return depth_m, logits
+
+
+def _ray_conditioning(channels: tuple[int, ...], config: StudentConfig) -> RayConditioning | None:
+    return RayConditioning(channels, config.geometry_channels, config.ray_frame) if config.ray_conditioning else None
 
 
 class MetricStudent(nn.Module):

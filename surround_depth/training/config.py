@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from surround_depth.config import StrictModel
 from surround_depth.imaging import InputSpec
 from surround_depth.losses.build import LossConfig
-from surround_depth.models.config import BinConfig, EncoderConfig, Head, StudentConfig, require_bins_to_move
+from surround_depth.models.config import BinConfig, EncoderConfig, Head, RayFrame, StudentConfig, require_bins_to_move
 from surround_depth.models.presets import Preset, student_preset
 from surround_depth.teachers.build import TeacherConfig
 
@@ -26,6 +26,7 @@ class StudentChoice(StrictModel):
     head: Head = "bins"
     residual: bool = True
     ray_conditioning: bool = True
+    ray_frame: RayFrame = "ego"
     ray_affinity: bool = False
     ground_prior: bool = True
     canonical_focal: bool = False

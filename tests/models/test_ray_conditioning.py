@@ -25,13 +25,13 @@ def features_of(directions: list[list[list[float]]], height_m: float = 1.5) -> t
     T_ego_cam = torch.eye(4)[None, None].clone()
     T_ego_cam[..., :3, :3] = R_EGO_CAM
     T_ego_cam[..., :3, 3] = torch.tensor([1.0, -0.5, height_m])
-    return ray_features(rays, T_ego_cam)[0]
+    return ray_features(rays, T_ego_cam, "ego")[0]
 
 
 def test_a_camera_looking_forward() -> None:
     # rows: level, and 0.1 down per unit forward; columns: straight, and 0.2 to the right
     features = features_of([[[0, 0, 1], [0.2, 0, 1]], [[0, 0.1, 1], [0.2, 0.1, 1]]])
-    assert features.shape == (N_RAY_FEATURES, 2, 2)
+    assert features.shape == (N_RAY_FEATURES["ego"], 2, 2)
     assert features[:3, 0, 0].tolist() == pytest.approx([1, 0, 0], abs=1e-6)  # forward is ego x
     right = features[:3, 0, 1]
     assert right[1].item() == pytest.approx(-0.2 / math.sqrt(1.04), rel=1e-5)  # image right is ego -y
@@ -67,7 +67,7 @@ def test_footprint_is_the_angle_between_neighbours() -> None:
 
 def test_rays_that_a_lens_does_not_have_give_numbers() -> None:
     rays = torch.zeros(1, 1, 2, 2, 3)
-    assert torch.isfinite(ray_features(rays, torch.eye(4)[None, None])).all()
+    assert torch.isfinite(ray_features(rays, torch.eye(4)[None, None], "ego")).all()
 
 
 def pinhole_rays(focal_cells: float, n: int = 8) -> torch.Tensor:
@@ -92,3 +92,19 @@ def test_cells_look_where_the_rays_between_them_look() -> None:
     assert left == pytest.approx(up, abs=1e-6)
     assert left > 0.3
     assert directions[1, 1].tolist() == pytest.approx([forward, -left, -up], abs=1e-6)
+
+
+def test_level_features_do_not_depend_on_where_the_vehicle_is_said_to_point_or_to_be() -> None:
+    T_ego_cam = torch.eye(4)[None, None].clone()
+    T_ego_cam[..., :3, :3] = R_EGO_CAM
+    T_ego_cam[..., :3, 3] = torch.tensor([1.0, -0.5, 1.5])
+    turn = torch.eye(4)  # a quarter to the left, and moved on the ground
+    turn[:2, :2] = torch.tensor([[0.0, -1.0], [1.0, 0.0]])
+    turn[:2, 3] = torch.tensor([3.0, -2.0])
+    rays = pinhole_rays(4.0)[None, None]
+    level, turned = (ray_features(rays, T, "level") for T in (T_ego_cam, turn @ T_ego_cam))
+    assert level.shape[1] == N_RAY_FEATURES["level"]
+    assert torch.allclose(level, turned, atol=1e-6)
+    ego = ray_features(rays, T_ego_cam, "ego")
+    assert torch.equal(level, ego[:, [2, 3, 7, 8, 9, 10]])
+    assert not torch.allclose(ego, ray_features(rays, turn @ T_ego_cam, "ego"))

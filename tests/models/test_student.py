@@ -68,7 +68,13 @@ def test_shapes_and_ranges(nano: Student) -> None:
     "changes",
     [
         {},
-        {"ray_affinity": True, "fusion_layers": 2, "canonical_focal": True, "bins": BinConfig(centers="sample")},
+        {
+            "ray_affinity": True,
+            "ray_frame": "level",
+            "fusion_layers": 2,
+            "canonical_focal": True,
+            "bins": BinConfig(centers="sample"),
+        },
         {"head": "regression"},
     ],
     ids=str,
@@ -154,6 +160,17 @@ def test_cameras_have_no_names_only_places(nano: Student) -> None:
 
 
 @torch.no_grad()
+def test_a_level_student_does_not_care_where_the_vehicles_x_axis_points() -> None:
+    student = build(ray_frame="level", ray_affinity=True)
+    images, rays, T_ego_cam, camera_valid = inputs()
+    turn = torch.eye(4)
+    turn[:2, :2] = torch.tensor([[0.0, -1.0], [1.0, 0.0]])
+    turn[:2, 3] = torch.tensor([3.0, -2.0])
+    straight = student(images, rays, T_ego_cam, camera_valid).depth_m
+    assert torch.allclose(student(images, rays, turn @ T_ego_cam, camera_valid).depth_m, straight, rtol=1e-4)
+
+
+@torch.no_grad()
 def test_samples_of_a_batch_are_independent(nano: Student) -> None:
     whole = nano(*inputs()).depth_m
     alone = nano(*(t[1:] for t in inputs())).depth_m
@@ -191,6 +208,7 @@ def test_every_parameter_learns() -> None:
         {"residual": False},
         {"ground_prior": False},
         {"ray_conditioning": False},
+        {"ray_frame": "level"},
         {"ray_affinity": True},
         {"canonical_focal": True},
         {"head": "regression"},
