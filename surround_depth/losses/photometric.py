@@ -85,9 +85,9 @@ def photometric(depth_m: Tensor, context: ViewContext) -> Term:
     itself = torch.arange(depth_m.shape[1], device=depth_m.device).expand(depth_m.shape[:2])
     comparisons = []
     for moment in range(context.images.shape[1]):
-        own = _compare(depth_m, target, context, moment, itself)
-        moving = torch.ones_like(own.usable)
+        moving = torch.ones_like(depth_m, dtype=torch.bool)
         if moment > 0:
+            own = _compare(depth_m, target, context, moment, itself)
             unmoved = photometric_error(_pictures(context.images[:, moment], depth_m.dtype), target)
             moving = ~own.usable | (own.error < unmoved.unflatten(0, depth_m.shape[:2]))
             comparisons.append(_Comparison(own.error, own.usable & moving))
@@ -127,16 +127,15 @@ def warp(
         T_source_target: [X, 4, 4].
     """
     X, H, W = depth_m.shape
-    v, u = torch.meshgrid(
-        torch.arange(H, dtype=depth_m.dtype, device=depth_m.device),
-        torch.arange(W, dtype=depth_m.dtype, device=depth_m.device),
-        indexing="ij",
-    )
-    pixels = torch.stack((u, v, torch.ones_like(u))).flatten(1)  # [3, HW]
-    # one 3 x 3 and one shift take a pixel times its depth to the source's pixel times its depth
-    turn = K_source @ T_source_target[:, :3, :3] @ torch.linalg.inv_ex(K_target).inverse
-    shift = K_source @ T_source_target[:, :3, 3:]
-    moved = turn @ pixels * depth_m.flatten(1)[:, None] + shift  # [X, 3, HW]
+    u = torch.arange(W, dtype=depth_m.dtype, device=depth_m.device).repeat(H)
+    v = torch.arange(H, dtype=depth_m.dtype, device=depth_m.device).repeat_interleave(W)
+    # One 3 x 3 and one shift take a pixel times its depth to the source's pixel times its depth. In float64, and pixels
+    # without a matrix product: a GPU may round the factors of one to 10 bits (TF32), which is half a pixel.
+    K_source, K_target, T = K_source.double(), K_target.double(), T_source_target.double()
+    turn = (K_source @ T[:, :3, :3] @ torch.linalg.inv_ex(K_target).inverse).to(depth_m.dtype)
+    shift = (K_source @ T[:, :3, 3:]).to(depth_m.dtype)
+    directions = turn[..., 0:1] * u + turn[..., 1:2] * v + turn[..., 2:3]  # [X, 3, HW]
+    moved = directions * depth_m.flatten(1)[:, None] + shift
     z = moved[:, 2].clamp(min=_NEAREST_M)
     u_source, v_source = moved[:, 0] / z, moved[:, 1] / z
     inside = (u_source >= 0) & (u_source <= W - 1) & (v_source >= 0) & (v_source <= H - 1)
@@ -160,20 +159,13 @@ def _compare(depth_m: Tensor, target: Tensor, context: ViewContext, moment: int,
     exists, camera = camera >= 0, camera.clamp(min=0)
     batch = torch.arange(shape[0], device=depth_m.device)[:, None]
     living = exists & context.valid[batch, moment, camera] & context.valid[:, 0]
-    T_source_target = torch.linalg.inv_ex(context.T_ref_cam[batch, moment, camera]).inverse @ context.T_ref_cam[:, 0]
-    own_body = context.own_body.flatten(0, 1)[:, None].to(depth_m.dtype)
-    source = torch.cat(
-        (
-            _pictures(context.images[batch, moment, camera], depth_m.dtype),
-            context.own_body[batch, camera].flatten(0, 1)[:, None].to(depth_m.dtype),
-        ),
-        dim=1,
-    )
-    K, T_source_target = context.K.to(depth_m.dtype), T_source_target.to(depth_m.dtype)
-    warped, in_view = warp(
-        source, depth_m.flatten(0, 1), K.flatten(0, 1), K[batch, camera].flatten(0, 1), T_source_target.flatten(0, 1)
-    )
-    seen = in_view & (warped[:, 3] < _OWN_BODY_SHARE) & (own_body[:, 0] == 0)
+    T_ref_cam = context.T_ref_cam.double()
+    T_source_target = torch.linalg.inv_ex(T_ref_cam[batch, moment, camera]).inverse @ T_ref_cam[:, 0]
+    pictures = _pictures(context.images[batch, moment, camera], depth_m.dtype)
+    source = torch.cat((pictures, context.own_body[batch, camera].flatten(0, 1)[:, None]), dim=1)
+    K_target, K_source = context.K.flatten(0, 1), context.K[batch, camera].flatten(0, 1)
+    warped, in_view = warp(source, depth_m.flatten(0, 1), K_target, K_source, T_source_target.flatten(0, 1))
+    seen = in_view & (warped[:, 3] < _OWN_BODY_SHARE) & ~context.own_body.flatten(0, 1)
     whole_window = F.max_pool2d((~seen).to(depth_m.dtype)[:, None], 3, stride=1, padding=1)[:, 0] == 0
     error = photometric_error(warped[:, :3], target)
     return _Comparison(error.unflatten(0, shape), whole_window.unflatten(0, shape) & living[:, :, None, None])
