@@ -8,10 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from box_tree import rendered
-from box_world import BoxDrive, make_rig
 from killable import finish, start_command
-from whole_trees import write_nuscenes
 
 N_STEPS = 12
 CONFIG = f"""
@@ -51,13 +48,9 @@ class Command:
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tiny")
-    rig = make_rig(("F", "B"))
-    scenes = [rendered(BoxDrive(rig=rig, n_samples=2), name) for name in ("scene-0001", "scene-0002")]
-    write_nuscenes(folder / "tree", scenes)
-    path = folder / "tiny.yaml"
-    path.write_text(CONFIG.replace("ROOT", str(folder / "tree")))
+def config(box_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tiny") / "tiny.yaml"
+    path.write_text(CONFIG.replace("ROOT", str(box_tree)))
     return path
 
 
