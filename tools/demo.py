@@ -31,6 +31,7 @@ TRAINING_CONFIG = "synthetic_demo"
 FIRST_SEED, HELD_OUT_SEED = 700, 790
 HELD_OUT_SCENE = f"scene-{HELD_OUT_SEED:04d}"
 MARKER = "MADE_BY_DEMO.txt"
+TRAINING_FOLDER = "train"
 HELD_OUT_INTERVAL_S = 0.25
 # The starting weights have seen 146 streets and these are a dozen: faster rates forget more than they learn here.
 FINE_TUNING_LR = 0.00005
@@ -87,7 +88,7 @@ def render(data: Path, arguments: argparse.Namespace) -> str:
 
 
 def make_room(data: Path) -> None:
-    """Delete the drives of an earlier run, finished or not, and mark the folder as this demo's.
+    """Delete the drives and training states of an earlier run, finished or not, and mark the folder as this demo's.
 
     Raises:
         ConfigError: the folder holds something else.
@@ -100,6 +101,7 @@ def make_room(data: Path) -> None:
         if not ours:
             raise ConfigError(f"{data} holds files that no demo made; move them away or choose another --out")
         shutil.rmtree(data)
+        shutil.rmtree(data.parent / TRAINING_FOLDER / "state", ignore_errors=True)  # or training would ask for --resume
     data.mkdir(parents=True, exist_ok=True)
     marker.write_text(f"Drives of {Path(__file__).name}, which deletes this folder when it runs again.\n")
 
@@ -151,6 +153,9 @@ class StepPrinter:
 
     def on_validation(self, step: int, validation: Any) -> None:
         print(f"      validation AbsRel {validation.headline:.3f}", flush=True)
+
+    def on_notice(self, text: str) -> None:
+        print(f"      {text}", flush=True)
 
     def facts(self) -> dict[str, float]:
         """Return steps, the median seconds of one, and the last loss."""
@@ -232,7 +237,7 @@ def main() -> int:
     with clock.stage("render", f"{arguments.drives + 1} drives to learn from, and one held out (seed {HELD_OUT_SEED})"):
         description = render(data, arguments)
     with clock.stage("distil", f"{arguments.steps} steps from {init.name}"):
-        checkpoint, training = distil(data, init, out / "train", arguments)
+        checkpoint, training = distil(data, init, out / TRAINING_FOLDER, arguments)
     with clock.stage("compile", "an ONNX Runtime engine, proven against torch in metres"):
         compile_student(checkpoint, out / "engine", data)
         compile_student(init, out / "engine_start", data)
