@@ -14,11 +14,13 @@ from __future__ import annotations
 import argparse
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from surround_depth.errors import EXIT_USER_ERROR, ConfigError, run_cli
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
+
     from surround_depth.training.config import TrainConfig
     from surround_depth.training.loop import StepReport
     from surround_depth.training.validation import Validation
@@ -41,18 +43,19 @@ def parse_arguments() -> argparse.Namespace:
 
 
 class TerminalWatcher:
-    """A progress bar with the time left, and one line per validation or notice."""
+    """A progress bar with the time left, from the first step on, and one line per validation or notice."""
 
     def __init__(self, n_steps: int) -> None:
-        from tqdm import tqdm
-
-        self._bar = tqdm(total=n_steps, unit="step", dynamic_ncols=True, mininterval=1.0, delay=0.1)
+        self._n_steps = n_steps
+        self._bar: tqdm[NoReturn] | None = None
         self.losses: list[float] = []
 
     def on_step(self, step: int, report: StepReport) -> None:
-        if not self.losses:
-            self._bar.initial = self._bar.n = step - 1  # where a resumed run goes on
-        self._bar.update(step - self._bar.n)
+        from tqdm import tqdm
+
+        if self._bar is None:
+            self._bar = tqdm(total=self._n_steps, initial=step - 1, unit="step", dynamic_ncols=True, mininterval=1.0)
+        self._bar.update(1)
         self.losses.append(float(report.loss.total))
         if step % 10 == 0:
             self._bar.set_postfix(loss=f"{self.losses[-1]:.3f}", lr=f"{report.lr:.1e}")
@@ -60,13 +63,14 @@ class TerminalWatcher:
     def on_validation(self, step: int, validation: Validation) -> None:
         exact, lidar = validation.dense.abs_rel, validation.lidar.abs_rel
         mean = validation.baseline_dense.abs_rel if validation.dense.n_pixels else validation.baseline_lidar.abs_rel
-        self._bar.write(f"step {step}: AbsRel {exact:.3f} exact, {lidar:.3f} LiDAR (training mean: {mean:.3f})")
+        self.on_notice(f"step {step}: AbsRel {exact:.3f} exact, {lidar:.3f} LiDAR (training mean: {mean:.3f})")
 
     def on_notice(self, text: str) -> None:
-        self._bar.write(text)
+        (print if self._bar is None else self._bar.write)(text)
 
     def close(self) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
 
 def read_config(arguments: argparse.Namespace) -> TrainConfig:

@@ -59,9 +59,16 @@ def _bin_plot(centers_m: NDArray[np.float32], share: NDArray[np.float32], scale:
     plot = canvas(_PLOT_HEIGHT_PX, width_px, PANEL_RGB)
     ground_px = _PLOT_HEIGHT_PX - _MARGIN_PX
     columns_px = np.rint(scale.position(centers_m) * (width_px - 3)).astype(int) + 1
-    heights_px = np.rint(share / share.max() * (ground_px - _MARGIN_PX)).astype(int)
+    # the root: sky fills the last bin of most pictures, and the others are to be seen beside it
+    heights_px = np.rint(np.sqrt(share / share.max()) * (ground_px - _MARGIN_PX)).astype(int)
     for column_px, height_px in zip(columns_px, heights_px, strict=True):
         plot[ground_px - height_px : ground_px, column_px - 1 : column_px + 2] = ACCENT_RGB
         plot[ground_px : ground_px + 3, column_px] = MUTED_RGB
-    draw_text(plot, f"bins, {centers_m.min():.1f} to {centers_m.max():.0f} m, peak {share.max():.0%}", 4, 12, 11)
+    draw_text(
+        plot,
+        f"bins, {centers_m.min():.1f} to {centers_m.max():.0f} m, root of share, peak {share.max():.0%}",
+        4,
+        12,
+        11,
+    )
     return plot

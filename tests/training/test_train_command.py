@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from killable import finish, start_command
 
 from surround_depth.config import load_config
 from surround_depth.training.config import TrainConfig
@@ -30,3 +31,22 @@ def test_missing_data_is_one_line_that_says_what_to_do(tmp_path: Path, checkout:
     assert done.returncode == 2
     assert f"python tools/make_synthetic.py --out {missing}" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_rehearsals_say_in_a_line_what_they_found(box_tree: Path, checkout: Path, tmp_path: Path) -> None:
+    config = tmp_path / "tiny.yaml"
+    config.write_text(
+        f"name: tiny\ninput: {{height_px: 64, width_px: 96}}\ndata: {{root: {box_tree}}}\n"
+        "optim: {steps: 20}\nwatch: {validate_every: 20}\n"
+    )
+    ways = {"dry": ["--dry-run"], "fit": ["--overfit", "1"]}
+    for name, way in ways.items():
+        arguments = ["--config", str(config), "--threads", "1", "--out", str(tmp_path / name), *way]
+        command = start_command(checkout / "tools" / "train_fsmde.py", arguments, tmp_path / f"{name}.log")
+        assert finish(command) == 0, (tmp_path / f"{name}.log").read_text()
+    said = {name: (tmp_path / f"{name}.log").read_text().splitlines()[-1] for name in ways}
+    assert said["dry"] == "dry run passed: 2 steps of tiny-dry-run, validation, export, state and resume"
+    assert not (tmp_path / "dry").exists()
+    assert said["fit"].startswith("loss: ")
+    assert "at the first step" in said["fit"]
