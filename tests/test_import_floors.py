@@ -20,7 +20,8 @@ FLOOR = {
     **dict.fromkeys(("benchmarks", "studies"), 4),  # for tools/ and tests/ alone
 }
 # Everything numeric below floor 2, the readers and the vehicle's runtime run without these.
-TORCH_OWNERS = ("models", "teachers", "losses", "training", "export", "benchmarks", "studies", "inference.torch_backend")
+TORCH_FLOORS = ("models", "teachers", "losses", "training", "export", "benchmarks", "studies")
+TORCH_OWNERS = (*TORCH_FLOORS, "inference.torch_backend")
 HEAVY_OWNERS = {
     "torch": TORCH_OWNERS,
     "PIL": ("benchmarks.research_loader",),
