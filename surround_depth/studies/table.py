@@ -28,7 +28,7 @@ _HEADS = {
 _SIDE = tuple(name for name in MEASURES if name != "abs_rel")
 _NOTES = f"""\
 Means over seeds and held-out drives, against exact depth, by protocol strict, at the resolution of training.
-Differences are relative to the row under "against", with {LEVEL:.0%} intervals from drawing drives and seeds again
+Differences are relative to the row under "against", with {LEVEL:.0%} intervals for other drives and other seeds
 (`surround_depth.studies.comparison`); better and worse are said only where the interval excludes zero. Each interval is
 for itself: of twenty comparisons of equals one excludes zero. In the columns after the verdict, + and - mark what is
 better and worse than the first row under "against" by the same rule.

@@ -1,8 +1,6 @@
-"""Intervals over drives and seeds, against distributions written out by hand."""
+"""Intervals over drives and seeds, by hand and against draws whose truth is known."""
 
 from __future__ import annotations
-
-from itertools import product
 
 import numpy as np
 import pytest
@@ -17,20 +15,39 @@ def test_what_all_drives_and_seeds_agree_on_is_sure() -> None:
     np.testing.assert_allclose([found.estimate, found.low, found.high], -0.2)
 
 
-def test_seeds_are_drawn_one_less_than_there_are() -> None:
-    # Seeds 1, 2, 2, 2 against 2: of three drawn, P(three ones) = 1/64, P(two or more) = 10/64. The 2.5 % point is two
-    # ones: (1 + 1 + 2) / 3 / 2 - 1 = -1/3. Of four drawn it would be three ones: (1 + 1 + 1 + 2) / 4 / 2 - 1 = -3/8.
-    found = relative_difference(np.array([[1.0], [2.0], [2.0], [2.0]]), np.full((4, 1), 2.0))
-    np.testing.assert_allclose([found.estimate, found.low, found.high], [-0.125, -1 / 3, 0.0])
+def test_three_seeds_that_agree_by_chance_are_not_sure() -> None:
+    # Seeds 1.0, 1.1, 1.2 times the other: ratio 1.1, parts -1/11, 0, 1/11, standard error (1/11) / sqrt(3). Student's
+    # 2.5 % point with 2 degrees of freedom is 4.303 (tables); ln 1.1 = 0.0953 lies within 4.303 * 0.05249 = 0.2258.
+    found = relative_difference(np.array([[1.0], [1.1], [1.2]]), np.ones((3, 1)))
+    reach = np.exp(4.303 * 0.1 / 1.1 / np.sqrt(3))
+    np.testing.assert_allclose(
+        [found.estimate, found.low, found.high], [0.1, 1.1 / reach - 1, 1.1 * reach - 1], rtol=1e-3
+    )
+    assert found.low < 0 < found.high
 
 
-def test_drives_and_seeds_are_crossed() -> None:
-    own = np.array([[1.0, 2.0, 4.0], [3.0, 1.5, 5.0], [2.0, 2.5, 9.0]])
-    pairs = list(product(range(3), repeat=2))
-    every = [np.mean([own[s, d] for s in seeds for d in drives]) for seeds in pairs for drives in pairs]
-    expected = np.quantile(np.array(every) / 2.0 - 1.0, (0.025, 0.975), method="inverted_cdf")
-    found = relative_difference(own, np.full((3, 3), 2.0))
-    np.testing.assert_allclose([found.low, found.high], expected, atol=1e-12)
+def test_errors_of_seeds_and_of_drives_add() -> None:
+    # parts of seeds -0.1, 0, 0.1 and of drives -0.2, 0, 0.2: squared errors 0.01 / 3 and 0.04 / 3. Degrees of freedom
+    # 0.05^2 / (0.01^2 / 2 + 0.04^2 / 2) = 2.9, so 2.
+    own = 1.0 + np.array([-0.1, 0.0, 0.1])[:, None] + np.array([-0.2, 0.0, 0.2])
+    found = relative_difference(own, np.ones((3, 3)))
+    reach = np.exp(4.303 * np.sqrt(0.05 / 3))
+    np.testing.assert_allclose([found.low, found.high], [1 / reach - 1, reach - 1], rtol=1e-3)
+
+
+@pytest.mark.parametrize("of_seed, of_drive, of_both", [(0.02, 0.0, 0.0), (0.02, 0.01, 0.02), (0.0, 0.03, 0.03)])
+def test_of_twenty_comparisons_of_equals_at_most_one_claims_a_difference(
+    of_seed: float, of_drive: float, of_both: float
+) -> None:
+    rng = np.random.default_rng(0)
+
+    def row() -> np.ndarray:
+        luck = rng.normal(0, of_seed, (3, 1)) + rng.normal(0, of_drive, (1, 12)) + rng.normal(0, of_both, (3, 12))
+        return 0.15 * np.linspace(0.7, 1.3, 12) * (1.0 + luck)
+
+    found = [relative_difference(row(), row()) for _ in range(500)]
+    claimed = np.mean([not d.low <= 0.0 <= d.high for d in found])
+    assert 0.005 < claimed < 0.08  # 5 % with the luck of 500 draws: 3 sigma = 3 %
 
 
 def test_the_luck_of_a_seed_is_shared() -> None:
@@ -44,6 +61,11 @@ def test_a_drive_without_a_value_is_left_out_of_both() -> None:
     assert (found.estimate, found.n_drives) == (0.5, 1)
     with pytest.raises(DataError, match="share no seed and drive"):
         relative_difference(np.array([[np.nan, 3.0]]), np.array([[1.0, np.nan]]))
+
+
+def test_nothing_is_a_share_of_zero() -> None:
+    with pytest.raises(DataError, match="above zero"):
+        relative_difference(np.array([[0.1, 0.2]]), np.zeros((1, 2)))
 
 
 @pytest.mark.parametrize(
