@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from surround_depth.config import StrictModel
 
 Head = Literal["bins", "regression"]
+BinMean = Literal["arithmetic", "geometric"]
 RayFrame = Literal["ego", "level"]
 
 
@@ -43,6 +44,8 @@ class BinConfig(StrictModel):
     max_depth_m: float = Field(default=80.0, gt=0.0)
     """The far end of the last bin. It also means "beyond range": sky is trained towards it."""
     space: Literal["log", "linear"] = "log"
+    mean: BinMean = "arithmetic"
+    """Depth as the mean of the centers themselves, or of their logarithms; see `decode_depth`."""
     centers: Literal["sample", "image", "fixed"] = "fixed"
     """One adaptive set of centers per frame (all cameras share it), one per camera, or log-uniform constants.
 
@@ -86,14 +89,3 @@ class StudentConfig(StrictModel):
     """Offer each pixel the depth of a flat ground as one more say in its bins, weighed by a learned gate."""
     upsampling: Literal["convex", "bilinear"] = "convex"
     """How stride 4 becomes full size: learned convex weights keep edges, bilinear is the ablation."""
-
-    @model_validator(mode="after")
-    def _a_canonical_camera_needs_bins(self) -> StudentConfig:
-        require_bins_to_move(self.head, self.canonical_focal)
-        return self
-
-
-def require_bins_to_move(head: Head, canonical_focal: bool) -> None:
-    """Raise a ValueError where a canonical camera is asked for and there are no bins to move by it."""
-    if canonical_focal and head == "regression":
-        raise ValueError("canonical_focal moves the bins, and head 'regression' has none; change one of the two")

@@ -104,7 +104,7 @@ class Student(nn.Module):
         log_scale = self._log_scale(rays)
         grid = self.bins(pool_living_cameras(fused, living), camera_tokens, log_scale)
         ground_per_m = self._ground(rays, T_ego_cam) if self.config.ground_prior else None
-        return self._decode(features_8, features_4, grid, ground_per_m, living)
+        return self._decode(features_8, features_4, grid, ground_per_m, log_scale, living)
 
     def forward_metric(
         self, images: Tensor, rays: Tensor, T_ego_cam: Tensor, camera_valid: Tensor
@@ -144,13 +144,19 @@ class Student(nn.Module):
             return fine.clamp(1.0 / far_m, 1.0 / near_m)
 
     def _decode(
-        self, features_8: Tensor, features_4: Tensor, grid: BinGrid, ground_per_m: Tensor | None, living: Tensor
+        self,
+        features_8: Tensor,
+        features_4: Tensor,
+        grid: BinGrid,
+        ground_per_m: Tensor | None,
+        log_scale: Tensor | None,
+        living: Tensor,
     ) -> StudentOutput:
         B, N = living.shape
         h, w = features_4.shape[2:]
         head = self.head(features_4).float()
         with torch.autocast(head.device.type, enabled=False):
-            head_depth_m, logits = self._head_depth(head.reshape(B, N, -1, h, w), grid, ground_per_m)
+            head_depth_m, logits = self._head_depth(head.reshape(B, N, -1, h, w), grid, ground_per_m, log_scale)
             log_depth = torch.log(head_depth_m).reshape(B * N, 1, h, w)
             confidence = head[:, self._n_logits + 1 : self._n_logits + 2]
             confidence_logit = F.interpolate(confidence, scale_factor=float(HEAD_STRIDE), mode="bilinear")
@@ -168,16 +174,18 @@ class Student(nn.Module):
             features=features_8.reshape(B, N, *features_8.shape[1:]),
         )
 
-    def _head_depth(self, head: Tensor, grid: BinGrid, ground_per_m: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def _head_depth(
+        self, head: Tensor, grid: BinGrid, ground_per_m: Tensor | None, log_scale: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
         """Return z-depth [B, N, h, w] and the bin logits behind it, from the head's channels [B, N, M + 3, h, w]."""
         M, bins = self._n_logits, self.config.bins
         gate = head[:, :, M + 2]
         if self.config.head == "regression":
-            return regress_depth(head[:, :, M], gate, ground_per_m, bins), None
+            return regress_depth(head[:, :, M], gate, ground_per_m, bins, log_scale), None
         logits = head[:, :, :M]
         if ground_per_m is not None:
             logits = logits + ground_logits(gate, ground_per_m, grid)
-        depth_m = decode_depth(logits, grid, head[:, :, M] if self.config.residual else None)
+        depth_m = decode_depth(logits, grid, head[:, :, M] if self.config.residual else None, bins.mean)
         if self.config.canonical_focal:  # the canonical camera's bins reach beyond this one's range
             depth_m = depth_m.clamp(bins.min_depth_m, bins.max_depth_m)
         return depth_m, logits

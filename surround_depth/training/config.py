@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from surround_depth.config import StrictModel
 from surround_depth.imaging import InputSpec
 from surround_depth.losses.build import LossConfig
-from surround_depth.models.config import BinConfig, EncoderConfig, Head, RayFrame, StudentConfig, require_bins_to_move
+from surround_depth.models.config import BinConfig, EncoderConfig, Head, RayFrame, StudentConfig
 from surround_depth.models.presets import Preset, student_preset
 from surround_depth.teachers.build import TeacherConfig
 
@@ -32,11 +32,6 @@ class StudentChoice(StrictModel):
     canonical_focal: bool = False
     upsampling: Literal["convex", "bilinear"] = "convex"
     fusion_layers: int | None = Field(default=None, ge=0)
-
-    @model_validator(mode="after")
-    def _a_canonical_camera_needs_bins(self) -> StudentChoice:
-        require_bins_to_move(self.head, self.canonical_focal)
-        return self
 
     def resolve(self) -> StudentConfig:
         """Return the full configuration of the student."""

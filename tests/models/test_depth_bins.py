@@ -36,8 +36,9 @@ def test_depth_is_the_expected_center_moved_by_at_most_half_a_bin() -> None:
     logits[0, 0, 2] = 0.0
     logits[0, 0, 3] = math.log(3.0)
     expected_m = 0.25 * math.exp(2.5) + 0.75 * math.exp(3.5)
-    assert decode_depth(logits, grid, None).item() == pytest.approx(expected_m, rel=1e-5)
-    pushed = decode_depth(logits, grid, torch.full((1, 1, 1, 1), 100.0))
+    assert decode_depth(logits, grid, None, "arithmetic").item() == pytest.approx(expected_m, rel=1e-5)
+    assert decode_depth(logits, grid, None, "geometric").item() == pytest.approx(math.exp(3.25), rel=1e-5)
+    pushed = decode_depth(logits, grid, torch.full((1, 1, 1, 1), 100.0), "arithmetic")
     assert pushed.item() == pytest.approx(expected_m * math.exp(0.5), rel=1e-5)
 
 
@@ -96,6 +97,15 @@ def test_a_plain_regression_by_hand() -> None:
     assert regress_depth(value, closed, None, config).item() == pytest.approx(math.e**3, rel=1e-5)
     assert regress_depth(value, closed, ground_per_m, config).item() == pytest.approx(math.e**3, rel=1e-5)
     assert regress_depth(value, half_open, ground_per_m, config).item() == pytest.approx(math.e**2, rel=1e-5)
+
+
+def test_a_canonical_regression_by_hand() -> None:
+    config = BinConfig(min_depth_m=1.0, max_depth_m=math.e**4)  # the canonical range: -ln 4 to 4 + ln 4
+    gate, half = torch.zeros(1, 2, 1, 1), torch.zeros(1, 2, 1, 1)  # sigmoid 0.5: the middle, e^2
+    depth_m = regress_depth(half, gate, None, config, torch.tensor([[math.log(2.0), -9.0]])).flatten()
+    assert depth_m.log().tolist() == pytest.approx([2.0 + math.log(2.0), 2.0 - math.log(4.0)], rel=1e-5)
+    far = regress_depth(half + 99.0, gate, None, config, torch.tensor([[0.0, 0.0]]))
+    assert far.flatten().log().tolist() == pytest.approx([4.0, 4.0])
 
 
 def test_range_must_be_a_range() -> None:

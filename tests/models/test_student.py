@@ -212,7 +212,8 @@ def test_every_parameter_learns() -> None:
         {"ray_affinity": True},
         {"canonical_focal": True},
         {"head": "regression"},
-        {"head": "regression", "ground_prior": False},
+        {"head": "regression", "ground_prior": False, "canonical_focal": True},
+        {"bins": BinConfig(mean="geometric", max_depth_m=200.0)},
         {"upsampling": "bilinear"},
         {"bins": BinConfig(centers="sample")},
         {"bins": BinConfig(centers="image", space="linear", n_bins=16, max_depth_m=200.0)},
@@ -246,12 +247,6 @@ def test_affinity_draws_a_camera_to_those_that_look_the_same_way() -> None:
     assert torch.allclose(fused.flatten(1), expected, atol=1e-5)
 
 
-def test_a_canonical_camera_needs_bins() -> None:
-    with pytest.raises(ValueError, match="canonical_focal"):
-        StudentConfig(encoder=student_preset("nano").encoder, head="regression", canonical_focal=True)
-
-
-@torch.no_grad()
 def test_another_backbone_and_the_configuration_that_rebuilds_it() -> None:
     backbone = {"model_type": "convnextv2", "hidden_sizes": [16, 24, 32, 48], "depths": [1, 1, 1, 1], "num_stages": 4}
     config = StudentConfig(encoder=EncoderConfig(backbone=backbone))

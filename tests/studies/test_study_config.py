@@ -27,7 +27,7 @@ def test_shipped_studies_are_whole(name: str) -> None:
 
 def test_the_student_study_asks_the_questions_of_the_ablation() -> None:
     study = load_study("student")
-    assert study.rows["regression"].others == ("no_canonical_no_kl", "default")
+    assert study.rows["regression"].others == ("bins_no_kl", "default")
     assert {entry.set: study.sets[entry.set].rig for entry in study.evaluation} == {
         "nuscenes": "nuscenes",
         "ddad": "ddad",
