@@ -54,40 +54,42 @@ class Results:
 
     def mean(self, row: str, set_name: str, condition: Condition, measure: str) -> float:
         """Return the mean over seeds and drives; NaN where nothing was scored."""
-        result = self.rows[row]
-        values = result.values(set_name, condition, measure, result.drives(set_name, condition, measure), result.scores)
-        known = values[np.isfinite(values)]
-        return float(known.mean()) if known.size else math.nan
+        return _mean(self._all_values(row, set_name, condition, measure))
 
     def seed_means(self, row: str, set_name: str, condition: Condition, measure: str) -> dict[int, float]:
-        """Return seed -> mean over drives."""
-        result = self.rows[row]
-        values = result.values(set_name, condition, measure, result.drives(set_name, condition, measure), result.scores)
-        known = np.where(np.isfinite(values).any(axis=1, keepdims=True), values, 0.0)
-        return dict(zip(result.scores, map(float, np.nanmean(known, axis=1)), strict=True)) if values.size else {}
+        """Return seed -> mean over drives; NaN where none has a value."""
+        values = self._all_values(row, set_name, condition, measure)
+        return dict(zip(self.rows[row].scores, map(_mean, values), strict=True))
 
     def difference(self, row: str, other: str, set_name: str, condition: Condition, measure: str) -> Difference | None:
-        """Return how `row` differs from `other` over the seeds they share; None where they share none."""
+        """Return how `row` differs from `other` over the seeds they share; None where they share none, or where one of
+        them has a mean of zero."""
         own, reference = self.rows[row], self.rows[other]
         drives, seeds = own.drives(set_name, condition, measure), [s for s in own.scores if s in reference.scores]
-        try:
-            return relative_difference(
-                own.values(set_name, condition, measure, drives, seeds),
-                reference.values(set_name, condition, measure, drives, seeds),
-            )
-        except DataError:
-            return None
+        return _difference(*(r.values(set_name, condition, measure, drives, seeds) for r in (own, reference)))
 
     def loss_of_a_camera(self, row: str, set_name: str) -> Difference | None:
-        """Return how much worse the healthy cameras are while one is dead, than the same images with all alive."""
+        """Return how much worse the healthy cameras are while one is dead, than the same images with all alive.
+
+        None where that was not scored.
+        """
+        return _difference(*(self._all_values(row, set_name, "dead", name) for name in (HEALTHY, HEALTHY_BEFORE)))
+
+    def _all_values(self, row: str, set_name: str, condition: Condition, measure: str) -> Array:
         result = self.rows[row]
-        drives = result.drives(set_name, "dead", HEALTHY)
-        if not drives:
-            return None
-        after, before = (
-            result.values(set_name, "dead", name, drives, result.scores) for name in (HEALTHY, HEALTHY_BEFORE)
-        )
-        return relative_difference(after, before)
+        return result.values(set_name, condition, measure, result.drives(set_name, condition, measure), result.scores)
+
+
+def _mean(values: Array) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else math.nan
+
+
+def _difference(own: Array, other: Array) -> Difference | None:
+    try:
+        return relative_difference(own, other)
+    except DataError:
+        return None
 
 
 def read_results(study: StudyConfig, out: Path) -> Results:

@@ -147,9 +147,9 @@ def _condition_table(results: Results, entry: EvaluationSet, condition: Conditio
         others = _others(results, row)
         value = f"{results.mean(row, entry.set, condition, 'abs_rel'):.4f}"
         rest = [_side_cell(results, row, others, entry.set, condition, measure) for measure in side]
-        for first, other in zip((True, *(False for _ in others[1:])), others or ("-",), strict=True):
+        for i, other in enumerate(others or ("-",)):
             compared = _compared(results, row, other, entry.set, condition)
-            lines.append((row, value, other, *compared, *(rest if first else ("",) * len(rest))))
+            lines.append((row, value, other, *compared, *(rest if i == 0 else ("",) * len(rest))))
     return Table(header, tuple(lines))
 
 
@@ -182,7 +182,13 @@ def _dead_table(results: Results, set_name: str) -> Table:
         if loss is None:
             continue
         before, after = (results.mean(row, set_name, "dead", name) for name in (HEALTHY_BEFORE, HEALTHY))
-        kept = "yes" if loss.estimate <= MAX_LOSS_OF_A_CAMERA else "no"
-        lines.append((row, f"{before:.4f}", f"{after:.4f}", *_percent(loss), kept))
+        lines.append((row, f"{before:.4f}", f"{after:.4f}", *_percent(loss), _within_the_limit(loss)))
     header = ("row", "all alive", "one dead", "rise", f"{LEVEL:.0%} interval", "within the limit")
     return Table(header, tuple(lines))
+
+
+def _within_the_limit(loss: Difference) -> str:
+    """Return what the whole interval says: one that reaches over the limit says neither."""
+    if loss.low <= MAX_LOSS_OF_A_CAMERA < loss.high:
+        return "not sure"
+    return "yes" if loss.high <= MAX_LOSS_OF_A_CAMERA else "no"
