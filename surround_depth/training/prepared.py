@@ -41,17 +41,20 @@ class PreparedSample:
 def pad_cameras(sample: PreparedSample, n_cameras: int) -> PreparedSample:
     """Return the sample with dead cameras behind its own, `n_cameras` in all, so that rigs of any size share a batch.
 
-    A dead camera is black and labelled nowhere. Its rays and pose repeat the first camera's: what the student computes
-    for it means nothing, but must stay finite.
+    They are labelled nowhere and have no say in what is answered for the others. But batch norm takes its statistics
+    over all pictures of a batch, and black ones would move them, most of all for the smallest rig. So dead cameras
+    repeat the living ones in turn: picture, rays and pose.
     """
     n_dead = n_cameras - len(sample.images)
     if n_dead == 0:
         return sample
-    blank = ("images", "camera_valid", "own_body", "relative", "teacher_valid", "sky")
-    repeated = ("rays", "T_ego_cam")
+    living = np.flatnonzero(sample.camera_valid)
+    sources = np.resize(living if living.size else np.arange(len(sample.images)), n_dead)
+    blank = ("camera_valid", "own_body", "relative", "teacher_valid", "sky")
+    repeated = ("images", "rays", "T_ego_cam")
     arrays: dict[str, NDArray[Any]] = {name: getattr(sample, name) for name in (*blank, *repeated)}
     padding = {name: np.zeros_like(arrays[name], shape=(n_dead, *arrays[name].shape[1:])) for name in blank}
-    padding |= {name: np.repeat(arrays[name][:1], n_dead, axis=0) for name in repeated}
+    padding |= {name: arrays[name][sources] for name in repeated}
     padded: dict[str, Any] = {name: np.concatenate((array, padding[name])) for name, array in arrays.items()}
     context = None if sample.context is None else pad_context(sample.context, n_cameras)
     return replace(sample, **padded, context=context)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from surround_depth.losses.build import LossConfig, training_loss
 from surround_depth.models.config import BinConfig
 from surround_depth.models.presets import student_preset
 from surround_depth.models.student import Student
+from surround_depth.training.augment import drop_camera
 from surround_depth.training.dataset import Batch, collate
 from surround_depth.training.prepared import PreparedSample, mirror, pad_cameras
 from surround_depth.training.targets import make_targets
@@ -84,6 +87,22 @@ def test_a_dead_camera_beside_them_changes_no_loss(student: Student) -> None:
         assert int(term.count) > 0, name
         assert int(reports[1].terms[name].count) == int(term.count), name
         assert reports[1].terms[name].value.item() == pytest.approx(term.value.item(), rel=1e-5), name
+
+
+@torch.no_grad()
+def test_dead_cameras_beside_them_do_not_move_what_batch_norm_sees(student: Student) -> None:
+    three = ring(3, seed=3)
+    alone, padded = (run(deepcopy(student).train(), collate([pad_cameras(three, n)])) for n in (3, 6))
+    torch.testing.assert_close(padded.depth_m[:, :3], alone.depth_m, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(padded.confidence[:, :3], alone.confidence, rtol=1e-3, atol=1e-3)
+
+
+def test_dead_cameras_repeat_living_ones_only() -> None:
+    padded = pad_cameras(drop_camera(ring(3, seed=3), 1), 6)
+    assert padded.camera_valid.tolist() == [True, False, True, False, False, False]
+    for name in ("images", "rays", "T_ego_cam"):
+        array = getattr(padded, name)
+        np.testing.assert_array_equal(array[3:], array[[0, 2, 0]])
 
 
 def test_lidar_and_masks_stay_with_their_own_camera() -> None:
