@@ -74,16 +74,20 @@ def canonical_log_scale(rays: Tensor) -> Tensor:
 
     A thing that is `n` pixels large lies twice as far for a camera with twice the focal length: depth over focal
     length is what a picture can show. The focal length is read off neighbouring rays, on the plane z = 1, where it is
-    the same for all pixels of a pinhole camera; other lenses give their mean.
+    the same for all pixels of a pinhole camera. Other lenses give their mean (geometric) over the rays that meet that
+    plane in front of the camera: a cell that the lens does not reach, or that looks sideways, has no say.
 
     Args:
         rays: unit rays in the camera frame of the stride-8 cells [B, N, h, w, 3].
 
     Source: the canonical camera of Metric3D (arXiv 2307.10984), read off rays instead of intrinsics [O].
     """
-    plane = rays[..., :2] / rays[..., 2:].clamp(min=_MIN_RAY_Z)
+    meets = rays[..., 2] > _MIN_RAY_Z  # False on NaN
+    plane = torch.where(meets[..., None], rays[..., :2] / rays[..., 2:].clamp(min=_MIN_RAY_Z), 0.0)
     steps = torch.cat((_neighbour_distance(plane, dim=3), _neighbour_distance(plane, dim=2)), dim=2)
-    return -math.log(CANONICAL_FOCAL_CELLS) - torch.log(steps).mean(dim=(2, 3))
+    known = torch.cat((_with_next(meets, dim=3), _with_next(meets, dim=2)), dim=2)
+    share = known.to(steps.dtype).mean(dim=(2, 3)).clamp(min=1e-6)  # 1 for any pinhole camera
+    return -math.log(CANONICAL_FOCAL_CELLS) - torch.where(known, torch.log(steps), 0.0).mean(dim=(2, 3)) / share
 
 
 def cell_directions(rays: Tensor, T_ego_cam: Tensor, n_rows: int, n_columns: int) -> Tensor:
@@ -111,6 +115,13 @@ def _neighbour_distance(rays: Tensor, dim: int) -> Tensor:
     chord = (rays.narrow(dim, 1, n - 1) - rays.narrow(dim, 0, n - 1)).square().sum(-1)
     chord = torch.cat((chord, chord.narrow(dim, n - 2, 1)), dim=dim)
     return chord.clamp(min=1e-10).sqrt()
+
+
+def _with_next(cells: Tensor, dim: int) -> Tensor:
+    """Return where a cell and the next one along `dim` both count, bool, laid out as `_neighbour_distance`."""
+    n = cells.shape[dim]
+    both = cells.narrow(dim, 1, n - 1) & cells.narrow(dim, 0, n - 1)
+    return torch.cat((both, both.narrow(dim, n - 2, 1)), dim=dim)
 
 
 class RayConditioning(nn.Module):

@@ -81,6 +81,17 @@ def test_the_canonical_scale_is_the_focal_length_over_thirty_cells() -> None:
     assert canonical_log_scale(rays)[0].exp().tolist() == pytest.approx([1.0, 2.0, 0.25], rel=1e-4)
 
 
+@pytest.mark.parametrize("nothing", [0.0, math.nan])
+def test_cells_that_a_lens_does_not_reach_do_not_change_its_focal_length(nothing: float) -> None:
+    rays = pinhole_rays(15.0)
+    rays[:2, :3] = nothing
+    rays[-1] = torch.tensor([0.8, 0.6, 0.0])  # sideways
+    found = canonical_log_scale(rays[None, None])
+    assert found.exp().item() == pytest.approx(0.5, rel=1e-4)
+    blind = canonical_log_scale(torch.zeros(1, 1, 4, 4, 3))
+    assert torch.isfinite(blind).all()
+
+
 def test_cells_look_where_the_rays_between_them_look() -> None:
     T_ego_cam = torch.eye(4)[None, None].clone()
     T_ego_cam[..., :3, :3] = R_EGO_CAM
