@@ -81,11 +81,15 @@ class DrawnSamples(Dataset[PreparedSample]):
         self.seed = seed
 
     def __getitem__(self, draw: int) -> PreparedSample:
-        epoch, place = divmod(draw, len(self.store))
-        order = np.random.default_rng((self.seed, 0, epoch)).permutation(len(self.store))
         rng = np.random.default_rng((self.seed, 1, draw))
         framing = draw_framing(self.augmentation, rng)
-        return augment(self.store.framed(int(order[place]), framing), self.augmentation, rng)
+        return augment(self.store.framed(self.index_of(draw), framing), self.augmentation, rng)
+
+    def index_of(self, draw: int) -> int:
+        """Return which sample of the store a draw is of."""
+        epoch, place = divmod(draw, len(self.store))
+        order = np.random.default_rng((self.seed, 0, epoch)).permutation(len(self.store))
+        return int(order[place])
 
 
 class _WithoutOpenCvThreads(DataLoader[Any]):

@@ -167,6 +167,11 @@ class SampleStore:
     def __getitem__(self, index: int) -> PreparedSample:
         return self._get(self._first[index])
 
+    def name_of(self, index: int) -> str:
+        """Return the drive of a sample and its place in it, counted from 0, for messages."""
+        sequence, i = self._places[index]
+        return f"sample {i} of {sequence.name}"
+
     def framed(self, index: int, framing: Framing) -> PreparedSample:
         """Return a sample framed so: from what is kept where the crop is the engine's, else from the recording."""
         if replace(framing, mirrored=False) != ENGINE_FRAMING:

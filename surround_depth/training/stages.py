@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 
+from surround_depth.errors import DataError, SurroundDepthError
 from surround_depth.imaging import InputSpec
 from surround_depth.teachers.build import build_teacher
 from surround_depth.training.config import TrainConfig
@@ -16,6 +17,10 @@ from surround_depth.training.dataset import Batch, DrawnSamples, training_batche
 from surround_depth.training.drives import Drives
 from surround_depth.training.prepared import PreparedSample
 from surround_depth.training.samples import SamplePreparer, SampleStore
+
+
+class SampleError(DataError):
+    """A sample cannot be read or prepared; the message names it."""
 
 
 class OwnDraws(DrawnSamples):
@@ -28,7 +33,14 @@ class OwnDraws(DrawnSamples):
 
     def __getitem__(self, own_draw: int) -> PreparedSample:
         step, place = divmod(own_draw, self._share)
-        return super().__getitem__((step * self._n_processes + self._rank) * self._share + place)
+        draw = (step * self._n_processes + self._rank) * self._share + place
+        try:
+            return super().__getitem__(draw)
+        except SurroundDepthError as error:
+            raise SampleError(f"{self.store.name_of(self.index_of(draw))}: {error}") from error
+        except Exception as error:  # a fault of ours keeps its traceback
+            error.add_note(f"while preparing {self.store.name_of(self.index_of(draw))}")
+            raise
 
 
 def open_stages(config: TrainConfig, drives: Drives, *, rank: int, n_processes: int) -> Stages:
@@ -86,7 +98,15 @@ class Stages:
             batch_size=optim.batch_size,
             n_workers=self._config.data.n_workers,
         )
-        return _batched(loader, optim.accumulation)
+        return _batched(_in_one_line(loader), optim.accumulation)
+
+
+def _in_one_line(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Yield the batches; the error of a loader's worker, which comes as its whole traceback, is its message again."""
+    try:
+        yield from batches
+    except SampleError as error:
+        raise SampleError(str(error).rsplit(f"{SampleError.__name__}: ", 1)[-1].strip()) from error
 
 
 def _batched(batches: Iterable[Batch], n: int) -> Iterator[tuple[Batch, ...]]:
