@@ -14,7 +14,7 @@ _TERMS = ("attribution", "share alike", "non-commercial", "no derivatives", "unk
 _CREATIVE_COMMONS = re.compile(r"\bCC[ -]BY((?:[ -](?:NC|SA|ND))*)(?:[ -](\d\.\d))?", re.IGNORECASE)
 _CREATIVE_TERMS = {"SA": "share alike", "NC": "non-commercial", "ND": "no derivatives"}
 _PERMISSIVE = re.compile(r"\b(Apache-2\.0|MIT|BSD(?:-[23]-Clause)?)\b")
-_FREE = re.compile(r"^none\b|no rights reserved|\bCC0\b|public domain", re.IGNORECASE)
+_FREE = re.compile(r"^none(?: \(.*\))?$|no rights reserved|\bCC0\b|public domain", re.IGNORECASE)
 _NON_COMMERCIAL = re.compile(r"\bnon-?commercial\b", re.IGNORECASE)
 
 
@@ -60,15 +60,19 @@ def _rank(terms: frozenset[str]) -> tuple[int, ...]:
 
 
 def _read(licence: str) -> tuple[str, frozenset[str]]:
-    """Return (name, terms) of a licence as a data set or teacher states it."""
-    if creative := _CREATIVE_COMMONS.search(licence):
-        marks = re.findall("NC|SA|ND", creative[1].upper())
-        name = "-".join(("CC BY", *marks)) + (f" {creative[2]}" if creative[2] else "")
-        return name, frozenset(("attribution", *(_CREATIVE_TERMS[mark] for mark in marks)))
-    if _NON_COMMERCIAL.search(licence):
-        return licence, frozenset(("non-commercial",))
-    if permissive := _PERMISSIVE.search(licence):
-        return permissive[1], frozenset(("attribution",))
+    """Return (name, terms) of a licence as a data set or teacher states it: of several in one text the strictest."""
+    found = [_creative_commons(match) for match in _CREATIVE_COMMONS.finditer(licence)]
+    found += [(match[1], frozenset(("attribution",))) for match in _PERMISSIVE.finditer(licence)]
+    if _NON_COMMERCIAL.search(licence) and not any("non-commercial" in terms for _, terms in found):
+        return licence, frozenset(("non-commercial",)).union(*(terms for _, terms in found))
+    if found:
+        return max(found, key=lambda one: _rank(one[1]))
     if _FREE.search(licence):
         return "none", frozenset()
     return licence, frozenset(("unknown",))
+
+
+def _creative_commons(match: re.Match[str]) -> tuple[str, frozenset[str]]:
+    marks = re.findall("NC|SA|ND", match[1].upper())
+    name = "-".join(("CC BY", *marks)) + (f" {match[2]}" if match[2] else "")
+    return name, frozenset(("attribution", *(_CREATIVE_TERMS[mark] for mark in marks)))

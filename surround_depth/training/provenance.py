@@ -11,7 +11,7 @@ from typing import Any
 from surround_depth.data.sample import DriveDataset
 from surround_depth.data.splits import Split
 from surround_depth.models.checkpoint import WEIGHTS_NAME, read_checkpoint_config
-from surround_depth.provenance import command_line, package_versions, source_commit
+from surround_depth.provenance import command_line, package_versions, portable_argument, source_commit
 from surround_depth.teachers.teacher import Teacher
 from surround_depth.training.config import TrainConfig
 from surround_depth.training.drives import Drives, DriveSet
@@ -57,7 +57,7 @@ def run_origin(config: TrainConfig, drives: Drives, teacher: Teacher | None, ini
     if teacher is not None:
         lineage.append({"kind": "teacher", "name": teacher.name, "licence": teacher.licence})
     lineage = list({tuple(entry.items()): entry for entry in lineage}.values())  # several sets of one kind: said once
-    lineage += _initialisation(None if init is None else read_parent(init))
+    lineage += _untrained(config) if init is None else _inherited(read_parent(init))
     scenes = {role: list(dict.fromkeys(n for one in data for n in one["scenes"][role])) for role in ("train", "val")}
     return {
         "config": config.model_dump(mode="json"),
@@ -103,10 +103,17 @@ def _sha256(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _initialisation(parent: ParentWeights | None) -> list[dict[str, str]]:
-    """Return the lineage entries of the starting weights: themselves, then all they inherit."""
-    if parent is None:
+def _untrained(config: TrainConfig) -> list[dict[str, str]]:
+    """Return the lineage entry of weights that start at random, but for an encoder that may be pretrained."""
+    encoder = config.student.encoder
+    if encoder is None or encoder.source is None:
         return [{"kind": "initialisation", "name": "random", "licence": "none"}]
+    source = portable_argument(encoder.source)
+    return [{"kind": "pretrained encoder", "name": source, "licence": f"not known here; the card of {source} says it"}]
+
+
+def _inherited(parent: ParentWeights) -> list[dict[str, str]]:
+    """Return the lineage entries of starting weights: themselves, then all they inherit."""
     itself = {
         "kind": "initialisation",
         "name": parent.name,

@@ -60,3 +60,17 @@ def test_starting_weights_bind_by_what_they_inherit_and_silence_is_strictest() -
     found = effective_licence([NUSCENES, itself, silent])
     assert found.because_of == ("parent's lineage nano",)
     assert found.terms[-1] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("licence", "name", "terms"),
+    [
+        ("pictures CC BY 4.0, labels CC BY-NC-SA 4.0", "CC BY-NC-SA 4.0", "attribution share-alike non-commercial"),
+        ("code MIT, weights CC BY-NC 4.0", "CC BY-NC 4.0", "attribution non-commercial"),
+        ("CC BY 4.0, for non-commercial use", "CC BY 4.0, for non-commercial use", "attribution non-commercial"),
+        ("none stated", "none stated", "unknown"),
+    ],
+)
+def test_of_several_licences_in_one_text_the_strictest_binds(licence: str, name: str, terms: str) -> None:
+    found = effective_licence([entry("data", "a", licence)])
+    assert (found.name, " ".join(term.replace(" ", "-") for term in found.terms)) == (name, terms)

@@ -15,11 +15,12 @@ from flat_road import FakeSequence
 from surround_depth.data.splits import Split
 from surround_depth.imaging import InputSpec
 from surround_depth.models.checkpoint import CheckpointConfig, save_student
+from surround_depth.models.config import EncoderConfig
 from surround_depth.models.student import Student
 from surround_depth.teachers.build import TeacherConfig
 from surround_depth.training import provenance
 from surround_depth.training.card import model_card
-from surround_depth.training.config import DataConfig, DataSetConfig, RenderConfig, TrainConfig
+from surround_depth.training.config import DataConfig, DataSetConfig, RenderConfig, StudentChoice, TrainConfig
 from surround_depth.training.drives import Drives, DriveSet
 from surround_depth.training.rendering_record import write_record
 
@@ -86,6 +87,15 @@ def test_starting_weights_hand_on_what_they_were_made_of(tiny_config: TrainConfi
     described = origin(tiny_config, init=silent)
     assert described["lineage"][3]["licence"] == "not stated in its provenance"
     assert described["licence"]["terms"][-1] == "unknown"
+
+
+def test_a_pretrained_encoder_is_named_and_of_a_licence_that_is_not_known(tiny_config: TrainConfig) -> None:
+    encoder = EncoderConfig(source="microsoft/resnet-18")
+    pretrained = tiny_config.model_copy(update={"student": StudentChoice(encoder=encoder)})
+    described = origin(pretrained)
+    assert described["lineage"][-1]["name"] == "microsoft/resnet-18"
+    assert described["licence"]["because_of"] == ["pretrained encoder microsoft/resnet-18"]
+    assert "the card of microsoft/resnet-18 says it" in described["licence"]["name"]
 
 
 def test_scenes_of_one_name_are_kept_apart_by_set(tiny_config: TrainConfig) -> None:
