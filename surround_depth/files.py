@@ -86,7 +86,7 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     """Yield an empty folder that replaces `path` when the body succeeds, and disappears when it does not.
 
     A reader sees the old folder or the new one, or for an instant none; never half of one. The files are on the disk
-    before the rename, so that a power cut does not leave a folder of empty files.
+    before the rename, so that a power cut does not leave a folder of empty files, and so is the rename on return.
 
     Raises:
         DataError: the folder above `path` cannot be written. What the body raises passes unchanged.
@@ -103,8 +103,20 @@ def atomic_directory(path: Path) -> Iterator[Path]:
         yield fresh
         _flush(fresh)
         _swap(fresh, path, scratch / "old")
+        _flush_names(
+            path.parent
+        )  # or a power cut could bring back the old one, and who relied on the new has cleaned up
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def clear_leftovers(folder: Path, *names: str) -> None:
+    """Delete what a killed process was just writing beside `names` (patterns) in `folder`; no living one may write."""
+    for scratch in [path for name in names for path in folder.glob(f".{name}.*")]:
+        if scratch.is_dir():
+            shutil.rmtree(scratch, ignore_errors=True)
+        else:
+            scratch.unlink(missing_ok=True)
 
 
 def _flush(folder: Path) -> None:
@@ -112,6 +124,18 @@ def _flush(folder: Path) -> None:
         if path.is_file():
             with path.open("rb") as file:
                 os.fsync(file.fileno())
+    for path in (*folder.rglob("*/"), folder):
+        _flush_names(path)
+
+
+def _flush_names(folder: Path) -> None:
+    """Have the names in a folder on the disk, where its file system can be asked for that."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _swap(fresh: Path, path: Path, retired: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from surround_depth.errors import DataError
-from surround_depth.files import atomic_directory, atomic_file, write_atomic, write_json
+from surround_depth.files import atomic_directory, atomic_file, clear_leftovers, write_atomic, write_json
 
 
 def test_a_file_and_its_folder_appear(tmp_path: Path) -> None:
@@ -126,3 +126,23 @@ def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
 def test_json_has_no_number_that_does_not_exist(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"a": (1.5, math.nan), "b": {"c": math.inf, "d": "nan"}})
     assert json.loads((tmp_path / "a.json").read_text()) == {"a": [1.5, None], "b": {"c": None, "d": "nan"}}
+
+
+def test_a_folder_is_on_the_disk_with_its_names_before_and_after_the_rename(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(Path(f"/proc/self/fd/{handle}").resolve()))
+    with atomic_directory(tmp_path / "whole") as fresh:
+        (fresh / "part").mkdir()
+        (fresh / "part" / "file").touch()
+    assert synced == [fresh / "part" / "file", fresh / "part", fresh, tmp_path]
+
+
+def test_what_a_killed_writer_left_is_deleted_and_nothing_else(tmp_path: Path) -> None:
+    for name in (".a.json.77.tmp", ".b.json.77.tmp", "a.json", ".a"):
+        (tmp_path / name).touch()
+    (tmp_path / ".step-3.xy" / "new").mkdir(parents=True)
+    clear_leftovers(tmp_path, "a.json", "step-*")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".a", ".b.json.77.tmp", "a.json"]
+    clear_leftovers(tmp_path / "absent", "a")

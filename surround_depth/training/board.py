@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
@@ -31,7 +32,7 @@ class TensorBoard:
     """Writes event files under a directory; events after `last_step` that an earlier process left are taken back."""
 
     def __init__(self, directory: Path, last_step: int) -> None:
-        self._writer = SummaryWriter(str(directory), purge_step=last_step + 1 if last_step else None)
+        self._writer = SummaryWriter(str(directory), purge_step=last_step + 1)
 
     def scalars(self, values: Mapping[str, float], step: int) -> None:
         """Show numbers of a step."""
@@ -65,9 +66,10 @@ class Boards:
             board.pictures(pictures, step)
 
     def close(self) -> None:
-        """Close every board."""
-        for board in self._boards:
-            board.close()
+        """Close every board, also where one fails."""
+        with ExitStack() as closing:
+            for board in self._boards:
+                closing.callback(board.close)
 
 
 def step_scalars(report: StepReport, n_skipped: int) -> dict[str, float]:

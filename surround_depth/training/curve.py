@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from types import TracebackType
 
-from surround_depth.files import without_nan, write_atomic
+from surround_depth.files import without_nan
 from surround_depth.training.loop import StepReport
 
 
@@ -15,8 +15,9 @@ class LossCurve:
     """Appends to `path`; opens it with the lines of the steps up to `last_step` only, whatever came after them."""
 
     def __init__(self, path: Path, last_step: int) -> None:
-        write_atomic(path, "".join(_lines_until(path, last_step)).encode())
+        path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("ab", buffering=0)
+        self._file.truncate(_length_until(path, last_step))  # in place: not for an instant is what stays in danger
 
     def add(self, step: int, report: StepReport) -> None:
         """Write the line of a step: total and raw terms over all processes, rate, gradient norm before clipping.
@@ -48,15 +49,15 @@ class LossCurve:
         self._file.close()
 
 
-def _lines_until(path: Path, last_step: int) -> list[str]:
-    """Return the whole lines of the steps up to `last_step`; the last one of a killed run may be torn."""
-    kept: list[str] = []
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []:
+def _length_until(path: Path, last_step: int) -> int:
+    """Return the bytes of the whole lines of the steps up to `last_step`; the last one of a killed run may be torn."""
+    length = 0
+    for line in path.read_bytes().splitlines(keepends=True):
         try:
             step = json.loads(line)["step"]
         except (ValueError, KeyError, TypeError):
             break
-        if step > last_step or not line.endswith("\n"):
+        if step > last_step or not line.endswith(b"\n"):
             break
-        kept.append(line)
-    return kept
+        length += len(line)
+    return length

@@ -35,18 +35,21 @@ class Logbook:
     """
 
     def __init__(self, config: TrainConfig, out: Path, last_step: int, wandb: str | None) -> None:
-        self._config, self._out = config, out
+        self._config, self._out, self._last_step = config, out, last_step
         with ExitStack() as opened:
             boards: list[Board] = [TensorBoard(out / BOARD_FOLDER, last_step)]
             opened.callback(boards[0].close)
             if wandb is not None:
-                boards.append(WandbBoard(wandb, out, config.name, config.model_dump(mode="json")))
+                boards.append(
+                    WandbBoard(wandb, out, config.name, config.model_dump(mode="json"), goes_on=last_step > 0)
+                )
             self._boards = Boards(boards)
             self._curve = LossCurve(out / CURVE_NAME, last_step)
             opened.pop_all()
 
     def step(self, step: int, report: StepReport, n_skipped: int) -> None:
         """Write a finished step: always a line of the curve, now and then the boards."""
+        self._last_step = step
         self._curve.add(step, report)
         if step % self._config.watch.log_every == 0 or step == 1:
             self._boards.scalars(step_scalars(report, n_skipped), step)
@@ -67,9 +70,13 @@ class Logbook:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with ExitStack() as closing:
-            closing.callback(self._boards.close)
-            closing.enter_context(self._curve)
+        try:
+            with writing(self._out, self._last_step), ExitStack() as closing:
+                closing.enter_context(self._curve)
+                closing.callback(self._boards.close)
+        except DataError:
+            if error is None:  # else that is told which ended the run: a full disk also lets no board close
+                raise
 
 
 @contextmanager

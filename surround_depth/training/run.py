@@ -16,7 +16,7 @@ import torch
 
 from surround_depth.config import dump_config
 from surround_depth.errors import ConfigError
-from surround_depth.files import write_atomic
+from surround_depth.files import clear_leftovers, write_atomic
 from surround_depth.models.checkpoint import CheckpointConfig, load_student, load_weights, save_student
 from surround_depth.models.student import Student
 from surround_depth.teachers.build import build_teacher
@@ -25,7 +25,7 @@ from surround_depth.training.config import TrainConfig
 from surround_depth.training.dataset import Batch
 from surround_depth.training.drives import Drives, open_drives
 from surround_depth.training.held_out import PerPixelMean, ValidationSet, validation_sets
-from surround_depth.training.logbook import Logbook, writing
+from surround_depth.training.logbook import METRICS_NAME, Logbook, writing
 from surround_depth.training.loop import StepReport, Trainer
 from surround_depth.training.process import Processes, start_processes
 from surround_depth.training.provenance import run_origin
@@ -34,7 +34,7 @@ from surround_depth.training.resume import Progress, require_same_run, restore, 
 from surround_depth.training.rng import rng_states, seed_generators
 from surround_depth.training.samples import SamplePreparer
 from surround_depth.training.stages import open_stages
-from surround_depth.training.state import StoredState, clear_leftovers, newest_state, save_state, stored_steps
+from surround_depth.training.state import StoredState, newest_state, save_state, stored_steps
 from surround_depth.training.validation import Validation, validate
 
 STUDENT_FOLDER = "student"
@@ -120,16 +120,17 @@ def _claim(out: Path, watcher: RunWatcher, *, resume: bool) -> StoredState | Non
     """Return the state to go on from; without `resume` there must be none."""
     folder = out / STATE_FOLDER
     steps = stored_steps(folder)
-    if not resume:
-        if steps:
-            raise ConfigError(
-                f"{out} holds the states of a run, the newest of step {steps[-1]}; go on with --resume, or choose "
-                "another --out"
-            )
-        return None
-    if not steps:
+    if steps and not resume:
+        raise ConfigError(
+            f"{out} holds the states of a run, the newest of step {steps[-1]}; go on with --resume, or choose another "
+            "--out"
+        )
+    if resume and not steps:
         raise ConfigError(f"--resume: {out} holds no state of a run; start it without --resume, or correct --out")
-    clear_leftovers(folder)
+    clear_leftovers(folder, "step-*")
+    clear_leftovers(out, STUDENT_FOLDER, CONFIG_NAME, METRICS_NAME)
+    if not resume:
+        return None
     state = newest_state(folder, watcher.on_notice)
     watcher.on_notice(f"going on after step {state.step}")
     return state

@@ -99,12 +99,6 @@ def read_state(folder: Path, step: int) -> StoredState:
     return StoredState(step, {name: load(data) for name, data in files.items()}, facts)
 
 
-def clear_leftovers(folder: Path) -> None:
-    """Delete what a killed process was just writing into `folder`."""
-    for scratch in folder.glob(".step-*"):
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
 def _thin_out(folder: Path, step: int, keep: int) -> None:
     steps = stored_steps(folder)
     kept = [earlier for earlier in steps if earlier <= step][-keep:]

@@ -150,6 +150,9 @@ def test_a_resumed_run_repeats_nothing_and_skips_nothing(train: Train, tmp_path:
     (out / "state" / "step-00000004" / "average.safetensors").write_bytes(b"")
     with (out / "loss_curve.jsonl").open("a") as curve:
         curve.write('{"step": 5, "to')
+    (out / ".student.k2j9" / "old").mkdir(parents=True)
+    for left in (".metrics.json.0f.tmp", "state/.step-00000006.x1"):
+        (out / left).touch()
     notes = train(resume=True)
     assert notes.steps == [3, 4]
     assert "step-00000004 is damaged" in notes.notices[0]
@@ -161,6 +164,7 @@ def test_a_resumed_run_repeats_nothing_and_skips_nothing(train: Train, tmp_path:
     assert {name: (out / name).read_bytes() for name in names} == undisturbed
     origin = json.loads((out / "student" / "config.json").read_text())["provenance"]
     assert [entry["step"] for entry in origin["resumed"]] == [2, 4]
+    assert not list(out.rglob(".*"))  # of what the kill left half written
 
 
 def test_states_are_neither_overwritten_nor_mixed_with_another_run(
@@ -193,8 +197,10 @@ def test_what_may_differ_is_what_changes_no_weight() -> None:
 
 def test_the_curve_is_cut_where_the_state_ends(tmp_path: Path) -> None:
     path = tmp_path / "curve.jsonl"
-    path.write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n{"st')
+    path.write_bytes(b'{"step": 1}\n{"step": 2}\n{"step": 3}\n\xff\x00{"st')
+    place = path.stat().st_ino
     with LossCurve(path, 2):
         assert path.read_text() == '{"step": 1}\n{"step": 2}\n'
+    assert path.stat().st_ino == place  # what stays is not written again: a power cut cannot take it
     with LossCurve(path, 0):
         assert path.read_text() == ""
