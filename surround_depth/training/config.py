@@ -93,6 +93,12 @@ class DataSetConfig(StrictModel):
     repeat: int = Field(default=1, ge=1)
     """How often a pass over the data takes each of its samples: balances a small set beside a large one."""
 
+    @model_validator(mode="after")
+    def _only_streets_of_our_own_are_rendered(self) -> DataSetConfig:
+        if self.render and self.kind != "synthetic":
+            raise ValueError(f"render makes synthetic streets, but kind is {self.kind!r}; leave render out")
+        return self
+
 
 class DataConfig(DataSetConfig):
     """The data of a run: one set, and with `joint` further ones, of other rigs, in the same batches."""

@@ -16,7 +16,8 @@ from surround_depth.training.rendering_record import write_record
 
 def missing_trees(config: DataConfig) -> tuple[DataSetConfig, ...]:
     """Return the data sets of a run that ask to be rendered and are not there yet."""
-    return tuple(one for one in config.sets().values() if one.render and not Path(one.root).exists())
+    missing = [one for one in config.sets().values() if one.render and not Path(one.root).expanduser().exists()]
+    return tuple({one.root: one for one in missing}.values())  # two sets may share a tree
 
 
 def render_missing(root: Path, config: RenderConfig, on_drive: Callable[[str], object]) -> None:
@@ -33,6 +34,7 @@ def render_missing(root: Path, config: RenderConfig, on_drive: Callable[[str], o
     rig = plan_images(load_rig(config.rig), spec).network_rig
     seeds = range(config.first_seed, config.first_seed + config.n_drives)
     drives = [DriveConfig(seed, rig, config.n_samples, frame_interval_s=config.interval_s) for seed in seeds]
+    root = root.expanduser()
     unfinished = root.with_name(f".{root.name}.rendering")
     shutil.rmtree(unfinished, ignore_errors=True)
     render_tree(

@@ -29,7 +29,7 @@ def read_record(root: Path) -> dict[str, Any] | None:
     Raises:
         DataError: the note cannot be read.
     """
-    path = root / RECORD_NAME
+    path = root.expanduser() / RECORD_NAME
     if not path.exists():
         return None
     try:

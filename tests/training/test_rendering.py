@@ -45,5 +45,6 @@ def test_only_what_asks_for_it_and_is_missing_is_rendered(tmp_path: Path) -> Non
         DataSetConfig(root=here, render=True),
         DataSetConfig(root=missing),
         DataSetConfig(root=missing, render=True, rendering=SMALL),
+        DataSetConfig(root=missing, render=True, rendering=SMALL, val_scenes=("scene-0003",)),
     )
-    assert rendering.missing_trees(DataConfig(root=here, joint=sets)) == (sets[2],)
+    assert rendering.missing_trees(DataConfig(root=here, joint=sets)) == (sets[3],)  # one tree of two sets, once

@@ -18,3 +18,10 @@ def test_bin_losses_on_a_student_without_bins_are_refused(tiny_config: TrainConf
     tree["loss"][term] = 0.1
     with pytest.raises(ConfigError, match=rf"loss\.{term} train.* bins.*'regression'"):
         parse_config(TrainConfig, tree, "test")
+
+
+def test_only_streets_of_our_own_are_rendered(tiny_config: TrainConfig) -> None:
+    tree = tiny_config.model_dump(mode="json")
+    tree["data"]["joint"] = [{"kind": "nuscenes", "root": "a", "render": True}]
+    with pytest.raises(ConfigError, match="render makes synthetic streets, but kind is 'nuscenes'"):
+        parse_config(TrainConfig, tree, "test")
