@@ -61,9 +61,7 @@ class TerminalWatcher:
             self._bar.set_postfix(loss=f"{self.losses[-1]:.3f}", lr=f"{report.lr:.1e}")
 
     def on_validation(self, step: int, validation: Validation) -> None:
-        exact, lidar = validation.dense.abs_rel, validation.lidar.abs_rel
-        mean = validation.baseline_dense.abs_rel if validation.dense.n_pixels else validation.baseline_lidar.abs_rel
-        self.on_notice(f"step {step}: AbsRel {exact:.3f} exact, {lidar:.3f} LiDAR (training mean: {mean:.3f})")
+        self.on_notice(f"step {step}: {abs_rel_line(validation)}")
 
     def on_notice(self, text: str) -> None:
         (print if self._bar is None else self._bar.write)(text)
@@ -73,12 +71,28 @@ class TerminalWatcher:
             self._bar.close()
 
 
+def abs_rel_line(validation: Validation) -> str:
+    """Return what was measured, each beside the mean of the training drives where they have one."""
+    pairs = {
+        "exact": (validation.dense, validation.baseline_dense),
+        "LiDAR": (validation.lidar, validation.baseline_lidar),
+    }
+    found = [
+        f"{student.abs_rel:.3f} {truth}" + (f" (training mean: {mean.abs_rel:.3f})" if mean.n_pixels else "")
+        for truth, (student, mean) in pairs.items()
+        if student.n_pixels
+    ]
+    return f"AbsRel {', '.join(found)}" if found else "no truth to validate on"
+
+
 def read_config(arguments: argparse.Namespace) -> TrainConfig:
     """Return the configuration that the command line means."""
     from surround_depth.config import load_config
     from surround_depth.training.config import TrainConfig
     from surround_depth.training.run import CONFIG_NAME
 
+    if arguments.resume and arguments.init is not None:
+        raise ConfigError("--resume goes on with the weights of OUT's state; leave --init out")
     source = arguments.config
     if source is None and arguments.resume and arguments.out is not None:
         source = arguments.out / CONFIG_NAME
@@ -159,7 +173,8 @@ def main() -> int:
                 render(config)
         lines = rehearse(config, arguments) if arguments.dry_run else full_run(config, arguments)
     except PeerError:
-        return EXIT_USER_ERROR  # the main process says why
+        processes.let_main_speak()
+        return EXIT_USER_ERROR
     if processes.is_main:
         print("\n".join(lines))
     processes.part()

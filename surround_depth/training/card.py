@@ -116,13 +116,13 @@ def _scene_names(names: Sequence[str]) -> str:
 def _table(validation: Validation | None) -> str:
     if validation is None:
         return "Not validated yet."
-    rows = [
-        _row("student", "exact depth", validation.dense),
-        _row("training mean", "exact depth", validation.baseline_dense),
-        _row("student", "LiDAR", validation.lidar),
-        _row("training mean", "LiDAR", validation.baseline_lidar),
-    ]
-    return "\n".join((_HEADER, _RULE, *rows))
+    rows = (
+        ("student", "exact depth", validation.dense),
+        ("training mean", "exact depth", validation.baseline_dense),
+        ("student", "LiDAR", validation.lidar),
+        ("training mean", "LiDAR", validation.baseline_lidar),
+    )
+    return "\n".join((_HEADER, _RULE, *(_row(*row) for row in rows if row[2].n_pixels)))
 
 
 def _row(predictor: str, truth: str, e: DepthErrors) -> str:

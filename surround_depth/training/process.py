@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import copy
+import os
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
@@ -29,6 +31,9 @@ from surround_depth.models.student import Student
 Precision = Literal["fp32", "bf16", "fp16"]
 _MIXED: dict[Precision, str] = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 _PATIENCE = timedelta(hours=2)  # how long the others wait while one renders, validates or writes
+
+
+_FAREWELL_S = 10.0  # for the main process to close its boards and to say why the run ends
 
 
 class PeerError(SurroundDepthError):
@@ -109,6 +114,11 @@ class Processes:
         if not self.is_main:
             raise PeerError(messages[0]) from own
         raise own or SurroundDepthError(messages[0])
+
+    def let_main_speak(self) -> None:
+        """Wait, after a `PeerError`, until the main process has said why: as soon as one ends, torchrun ends all."""
+        if "TORCHELASTIC_RUN_ID" in os.environ:
+            time.sleep(_FAREWELL_S)
 
     def part(self) -> None:
         """Close the connections to the others, who do the same: the last thing of a program that went well."""

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from killable import finish, start_command
 
 from surround_depth.config import load_config
+from surround_depth.metrics.depth import NO_PIXELS
 from surround_depth.training.config import TrainConfig
+from surround_depth.training.process import start_processes
+from surround_depth.training.validation import Validation
 
 CONFIGS = sorted(p.stem for p in (Path(__file__).parents[2] / "surround_depth" / "configs" / "train").glob("*.yaml"))
 
@@ -31,6 +37,31 @@ def test_missing_data_is_one_line_that_says_what_to_do(tmp_path: Path, checkout:
     assert done.returncode == 2
     assert f"python tools/make_synthetic.py --out {missing}" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_validation_is_told_by_what_was_measured(checkout: Path) -> None:
+    abs_rel_line = runpy.run_path(str(checkout / "tools" / "train_fsmde.py"))["abs_rel_line"]
+    half, none = replace(NO_PIXELS, abs_rel=0.5, n_pixels=9), NO_PIXELS
+    said = {
+        kinds: abs_rel_line(Validation(*kinds, {}, 0.0))
+        for kinds in ((half, half, half, half), (none, half, none, none), (none, none, none, half))
+    }
+    assert list(said.values()) == [
+        "AbsRel 0.500 exact (training mean: 0.500), 0.500 LiDAR (training mean: 0.500)",
+        "AbsRel 0.500 LiDAR",
+        "no truth to validate on",
+    ]
+
+
+def test_the_main_process_speaks_before_torchrun_ends_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(time, "sleep", waited.append)
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    alone = start_processes("cpu", "fp32")
+    alone.let_main_speak()
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "7")
+    alone.let_main_speak()
+    assert waited == [10.0]
 
 
 @pytest.mark.slow
