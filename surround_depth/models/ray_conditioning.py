@@ -30,8 +30,9 @@ def ray_features(rays: Tensor, T_ego_cam: Tensor, frame: RayFrame) -> Tensor:
 
     `level` channels: how much the ray rises in the ego frame, the ray's z in the camera frame (range to z-depth), the
     log angular footprint of the cell along x and y (focal length, without naming a lens), and the depth a flat ground
-    (ego z = 0) would have here, as inverse depth and as log depth. None of them changes when the vehicle's origin or x
-    axis is chosen otherwise, and a camera that looks elsewhere on another rig brings no values that were never seen.
+    (ego z = 0) would have here, as inverse depth and as log depth. None of them changes when the vehicle's origin on
+    the ground or its x axis is chosen otherwise, and a camera that looks elsewhere on another rig brings no values that
+    were never seen.
     `ego` adds where the ray looks forward and left (2), and the camera's position (3): constants of the rig that a
     network can learn by heart.
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from surround_depth.models.config import StudentConfig
 from surround_depth.models.decoder import HEAD_STRIDE, BilinearUpsampling, ConvexUpsampling, Decoder
 from surround_depth.models.depth_bins import BinCenters, BinGrid, decode_depth, ground_logits, regress_depth
-from surround_depth.models.encoder import Encoder
+from surround_depth.models.encoder import IMAGENET_MEAN, IMAGENET_STD, Encoder
 from surround_depth.models.ray_conditioning import (
     GROUND_RANGE_M,
     RAY_STRIDE,
@@ -28,8 +28,6 @@ from surround_depth.models.ray_conditioning import (
 )
 from surround_depth.models.view_fusion import ViewFusion, pool_living_cameras
 
-_IMAGENET_MEAN = (123.675, 116.28, 103.53)
-_IMAGENET_STD = (58.395, 57.12, 57.375)
 _NO_CONFIDENCE = -1.0e4
 """A logit that fp16 holds and whose sigmoid is exactly 0."""
 
@@ -80,8 +78,8 @@ class Student(nn.Module):
         self.head = nn.Conv2d(config.decoder_channels[3], self._n_logits + 3, 1)
         convex = config.upsampling == "convex"
         self.upsample = ConvexUpsampling(config.decoder_channels[3]) if convex else BilinearUpsampling()
-        self.register_buffer("pixel_mean", torch.tensor(_IMAGENET_MEAN).reshape(3, 1, 1), persistent=False)
-        self.register_buffer("pixel_std", torch.tensor(_IMAGENET_STD).reshape(3, 1, 1), persistent=False)
+        self.register_buffer("pixel_mean", _of_8_bits(IMAGENET_MEAN), persistent=False)
+        self.register_buffer("pixel_std", _of_8_bits(IMAGENET_STD), persistent=False)
 
     def forward(self, images: Tensor, rays: Tensor, T_ego_cam: Tensor, camera_valid: Tensor) -> StudentOutput:
         """Return depth, confidence and what the losses need.
@@ -189,6 +187,11 @@ class Student(nn.Module):
         if self.config.canonical_focal:  # the canonical camera's bins reach beyond this one's range
             depth_m = depth_m.clamp(bins.min_depth_m, bins.max_depth_m)
         return depth_m, logits
+
+
+def _of_8_bits(statistics: tuple[float, ...]) -> Tensor:
+    """Return statistics of pixels in 0 to 1 as those of pixels in 0 to 255 [3, 1, 1]."""
+    return torch.tensor([255.0 * value for value in statistics]).reshape(3, 1, 1)
 
 
 def _ray_conditioning(channels: tuple[int, ...], config: StudentConfig) -> RayConditioning | None:

@@ -51,7 +51,7 @@ def impulse_noise(image: Picture, depth_m: NDArray[np.float32], rng: np.random.G
 
 
 def fog(image: Picture, depth_m: NDArray[np.float32], rng: np.random.Generator) -> Picture:
-    """Blend with grey by the true distance; the sky is all grey."""
+    """Blend with grey by the true z-depth; the sky (NaN) is all grey."""
     clear = np.exp(np.log(0.05) / FOG_SIGHT_M * np.where(np.isfinite(depth_m), depth_m, np.inf))[..., None]
     return _picture(image * clear + FOG_GREY * (1.0 - clear))
 

@@ -14,6 +14,7 @@ from extreme_inputs import Inputs, extreme_inputs
 from torch import Tensor, nn
 
 import surround_depth
+from surround_depth.errors import DataError
 from surround_depth.models.checkpoint import load_student
 from surround_depth.models.config import BinConfig
 from surround_depth.models.half import HalfStudent
@@ -137,3 +138,11 @@ def test_every_choice_has_its_half(changes: dict[str, object]) -> None:
     torch.manual_seed(0)
     full = Student(student_preset("pico").model_copy(update=changes)).eval()
     require_close(run(HalfStudent(full), CASES["usual"]), run(full, CASES["usual"]), FLOAT16_BOUNDS)
+
+
+def test_a_statistic_that_float16_does_not_hold_is_refused_by_name() -> None:
+    full = Student(student_preset("pico")).eval()
+    statistics = next(buffer for name, buffer in full.named_buffers() if name.endswith("running_var"))
+    statistics[0] = 2 * FLOAT16_MAX
+    with pytest.raises(DataError, match=r"running_var \(one of 1\) .* float32"):
+        HalfStudent(full)
