@@ -82,11 +82,12 @@ def test_centers_per_image_differ() -> None:
 
 def test_canonical_bins_are_those_of_twice_the_focal_length_twice_as_far() -> None:
     config = BinConfig(n_bins=64, min_depth_m=0.5, max_depth_m=80.0)
-    log_scale = torch.tensor([[0.0, math.log(2.0), 9.0]])
-    grid = BinCenters(16, config)(torch.zeros(1, 16), torch.zeros(1, 3, 16), log_scale)
+    log_scale = torch.tensor([[0.0, math.log(2.0), 9.0, -9.0]])
+    grid = BinCenters(16, config)(torch.zeros(1, 16), torch.zeros(1, 4, 16), log_scale)
     assert torch.allclose(grid.centers_m[0, 1], 2.0 * grid.centers_m[0, 0], rtol=1e-5)
     assert grid.edges_m[0, 0, [0, -1]].tolist() == pytest.approx([0.5 / 4, 80.0 * 4], rel=1e-4)
     assert grid.edges_m[0, 2, 0].item() == pytest.approx(0.5, rel=1e-4)  # no camera's range begins beyond dmin
+    assert grid.edges_m[0, 3, -1].item() == pytest.approx(80.0, rel=1e-4)  # nor ends before dmax
 
 
 def test_a_plain_regression_by_hand() -> None:
