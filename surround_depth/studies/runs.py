@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +107,7 @@ def complete(runs: Sequence[Run], train: Trainer, score: Scorer) -> Iterator[Out
         yield from (complete_run(run, train, score) for run in runs)
         return
     # spawn: a forked torch or numba runtime may hang
-    pool = ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"))
+    pool = ProcessPoolExecutor(n_workers, get_context("spawn"), initializer=end_with_parent)
     try:
         for future in as_completed([pool.submit(complete_run, run, train, score) for run in runs]):
             yield future.result()
@@ -115,6 +117,23 @@ def complete(runs: Sequence[Run], train: Trainer, score: Scorer) -> Iterator[Out
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def end_with_parent(patience_s: float = 5.0) -> None:
+    """Let this worker end when the process that started it has ended, however that was: a pool's workers wait for ever.
+
+    Args:
+        patience_s: until then; the training command that it has started is ended first (`studies.trainer`).
+    """
+    parent = parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            time.sleep(patience_s)
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def complete_run(run: Run, train: Trainer, score: Scorer) -> Outcome:

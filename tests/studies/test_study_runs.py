@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,3 +146,29 @@ def test_the_command_is_judged_by_its_exit_status(tmp_path: Path) -> None:
     assert "'--threads', '1'" in (tmp_path / "train.log").read_text()
     with pytest.raises(TrainingFailedError, match=r"^error: no such data \(exit status 2; see .*/train.log\)$"):
         TrainingCommand(script)(tmp_path / "bad.yaml", tmp_path)
+
+
+ORPHANS = """
+import os, signal
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from surround_depth.studies.runs import end_with_parent
+
+if __name__ == "__main__":
+    pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=end_with_parent, initargs=(0.1,))
+    print(pool.submit(os.getpid).result(), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow
+def test_the_workers_of_a_study_that_was_killed_end_too(tmp_path: Path) -> None:
+    script = tmp_path / "study.py"
+    script.write_text(ORPHANS)
+    killed = subprocess.run([sys.executable, str(script)], stdout=subprocess.PIPE, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    worker = Path("/proc") / killed.stdout.decode().strip()
+    deadline_s = time.monotonic() + 30.0
+    while worker.exists() and "\nState:\tZ" not in (worker / "status").read_text() and time.monotonic() < deadline_s:
+        time.sleep(0.1)
+    assert time.monotonic() < deadline_s
