@@ -45,8 +45,8 @@ def decode_depth(logits: Tensor, grid: BinGrid, residual: Tensor | None, mean: B
     """Return z-depth in metres [B, N, h, w]: the mean center, moved by at most half a bin.
 
     `d = d_bin exp(rho sum_k p_k ln(E_k / E_{k-1}))` with `rho = 0.5 tanh(q)` and `d_bin = exp(sum_k p_k ln c_k)`
-    (`geometric`) or `sum_k p_k c_k` (`arithmetic`, as AdaBins). In metres the far bins outweigh the near ones: a tail of
-    two percent at 80 m moves a wall at 3 m by half its distance, in logarithm by seven percent.
+    (`geometric`) or `sum_k p_k c_k` (`arithmetic`, as AdaBins). In metres the far bins outweigh the near ones: a tail
+    of two percent at 80 m moves a wall at 3 m by half its distance, in logarithm by seven percent.
 
     Args:
         logits: [B, N, M, h, w] float32.
