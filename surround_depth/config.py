@@ -164,6 +164,9 @@ def _explain(model: type[BaseModel], origin: str, item: Any) -> str:
         return f"{origin}: unknown key {dotted!r}{_nearest(str(item['loc'][-1]), known)}"
     if item["type"] == "missing":
         return f"{origin}: key {dotted!r} is missing"
+    if item["type"] == "tuple_type":
+        example = "[A, B]" if item["input"] is None else f"[{item['input']}]"
+        return f"{origin}: {dotted}: expected a list, got {item['input']!r}; write {dotted}={example}, or [] for none"
     hint = ""
     if isinstance(item["input"], str) and _is_number(item["input"]):
         hint = f" (YAML reads this as text; write {_yaml_number(item['input'])})"

@@ -54,6 +54,8 @@ def test_dump_reads_back_equal(tmp_path):
         ("seed: 1.5\n", [], "seed: .*integer"),
         ("seed: '3'\n", [], "seed: .*write 3.0"),
         ("optim: {lr: 3e-4}\n", [], r"optim.lr: .*'3e-4' \(YAML reads this as text; write 0.0003\)"),
+        ("seed: 1\n", ["sizes=7"], r"sizes: expected a list, got 7; write sizes=\[7\], or \[\] for none"),
+        ("seed: 1\n", ["sizes=null"], r"sizes: expected a list, got None; write sizes=\[A, B\], or \[\] for none"),
         ("optim: {lr: .nan}\n", [], "optim.lr"),
         ("seed: 3\nseed: 4\n", [], "appears twice"),
         ("- 1\n", [], "expected a mapping"),
