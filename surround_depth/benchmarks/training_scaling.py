@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,11 +111,20 @@ def measure_together(load: Load, n_processes: int, n_steps: int, worker: Path) -
         )
         for rank in range(n_processes)
     ]
-    answers = [process.communicate() for process in running]
-    for process, (_, complaint) in zip(running, answers, strict=True):
-        if process.returncode != 0:
-            raise SurroundDepthError(f"a process of the benchmark failed: {complaint.strip().splitlines()[-1]}")
-    return StepTimes(n_processes, tuple(map(float, answers[0][0].split())), None, None)
+    return StepTimes(n_processes, tuple(map(float, _answers(running)[0].split())), None, None)
+
+
+def _answers(running: list[subprocess.Popen[str]]) -> list[str]:
+    """Return what each process printed; when one fails, end the others, which would wait for it for hours."""
+    with ThreadPoolExecutor(len(running)) as pool:
+        talks = {pool.submit(process.communicate): process for process in running}
+        for talk in as_completed(talks):
+            if status := talks[talk].returncode:
+                for process in running:
+                    process.kill()
+                lines = talk.result()[1].strip().splitlines() or [f"exit status {status}"]
+                raise SurroundDepthError(f"a process of the benchmark failed: {lines[-1]}")
+    return [talk.result()[0] for talk in talks]
 
 
 def made_up_batch(spec: InputSpec, batch_size: int) -> Batch:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
-from surround_depth.benchmarks.training_scaling import Load, StepTimes, measure, scaling_report
+from surround_depth.benchmarks.training_scaling import Load, StepTimes, measure, measure_together, scaling_report
+from surround_depth.errors import SurroundDepthError
 from surround_depth.imaging import InputSpec
 
 torch.set_num_threads(1)
@@ -24,3 +27,12 @@ def test_a_made_up_step_is_a_whole_step() -> None:
     assert times.n_processes == 1
     assert len(times.steps_s) == 1
     assert times.steps_s[0] > 0.0
+
+
+def test_processes_answer_together_and_one_that_fails_ends_the_other(tmp_path: Path) -> None:
+    worker = tmp_path / "worker.py"
+    worker.write_text("import os\nprint(0.5, float(os.environ['RANK']))\n")
+    assert measure_together(LOAD, 2, 1, worker).steps_s == (0.5, 0.0)
+    worker.write_text("import os, sys, time\nsys.exit('no room') if os.environ['RANK'] == '1' else time.sleep(600)\n")
+    with pytest.raises(SurroundDepthError, match="a process of the benchmark failed: no room"):
+        measure_together(LOAD, 2, 1, worker)
