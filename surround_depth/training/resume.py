@@ -41,13 +41,11 @@ def state_tensors(trainer: Trainer, rng_by_rank: list[dict[str, Tensor]]) -> Ten
 
 
 def state_facts(config: TrainConfig, trainer: Trainer, progress: Progress) -> dict[str, Any]:
-    """Return everything else, as plain values."""
+    """Return everything else, as plain values; the place in the data is the step's (`stages`)."""
     processes, scaler = trainer.processes, trainer.processes.accelerator.scaler
-    per_step = config.optim.batch_size * config.optim.accumulation * processes.count
     return {
         "config": config.model_dump(mode="json"),
         "n_processes": processes.count,
-        "n_draws": trainer.step * per_step,
         "n_skipped": trainer.n_skipped,
         "scaler": None if scaler is None else scaler.state_dict(),
         "history": progress.history,
