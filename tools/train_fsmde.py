@@ -12,6 +12,7 @@ OUT/loss_curve.jsonl, OUT/tensorboard, OUT/metrics.json and OUT/resolved.yaml. B
 from __future__ import annotations
 
 import argparse
+import math
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -23,13 +24,17 @@ if TYPE_CHECKING:
 
     from surround_depth.training.config import TrainConfig
     from surround_depth.training.loop import StepReport
+    from surround_depth.training.run import RunResult
     from surround_depth.training.validation import Validation
+
+BY_HEART = 0.1
+"""AbsRel on a few samples that a student which can learn falls below."""
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", help="name of a shipped training config, or a YAML file (--resume: OUT's own)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="repeatable")
+    parser.add_argument("--config", help="name of a shipped training config, or a YAML file (--resume takes OUT's own)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="repeatable; a list is [A, B]")
     parser.add_argument("--init", type=Path, metavar="DIR", help="checkpoint to start from (default: random weights)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: out/train/CONFIG-NAME")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads for torch (default: its own choice)")
@@ -89,7 +94,7 @@ def read_config(arguments: argparse.Namespace) -> TrainConfig:
     """Return the configuration that the command line means."""
     from surround_depth.config import load_config
     from surround_depth.training.config import TrainConfig
-    from surround_depth.training.run import CONFIG_NAME
+    from surround_depth.training.folder import CONFIG_NAME
 
     if arguments.resume and arguments.init is not None:
         raise ConfigError("--resume goes on with the weights of OUT's state; leave --init out")
@@ -117,8 +122,10 @@ def render(config: TrainConfig) -> None:
             render_missing(Path(one.root), one.rendering, lambda name, bar=bar: bar.update(1))
 
 
-def train(config: TrainConfig, out: Path, arguments: argparse.Namespace, *, resume: bool) -> tuple[Path, list[float]]:
-    """Run the training; return the checkpoint and the loss of every step, which only the main process sees."""
+def train(
+    config: TrainConfig, out: Path, arguments: argparse.Namespace, *, resume: bool
+) -> tuple[RunResult, list[float]]:
+    """Run the training; return what came of it and the loss of every step, which only the main process sees."""
     from surround_depth.evaluation.baseline import per_pixel_mean_m
     from surround_depth.training.run import run_training
 
@@ -136,7 +143,7 @@ def train(config: TrainConfig, out: Path, arguments: argparse.Namespace, *, resu
         )
     finally:
         watcher.close()
-    return result.directory, watcher.losses
+    return result, watcher.losses
 
 
 def rehearse(config: TrainConfig, arguments: argparse.Namespace) -> list[str]:
@@ -149,18 +156,34 @@ def rehearse(config: TrainConfig, arguments: argparse.Namespace) -> list[str]:
 
 def full_run(config: TrainConfig, arguments: argparse.Namespace) -> list[str]:
     """Train; return what to print."""
-    out = arguments.out or Path("out/train") / config.name
-    student, losses = train(config, out, arguments, resume=arguments.resume)
+    result, losses = train(config, out_of(config, arguments), arguments, resume=arguments.resume)
+    student = result.directory
     lines = [f"student: {student}"]
     if arguments.overfit is not None and losses:
-        return [*lines, f"loss: {losses[0]:.3f} at the first step, {losses[-1]:.3f} at the last"]
+        loss = f"loss: {losses[0]:.3f} at the first step, {losses[-1]:.3f} at the last"
+        return [*lines, loss, by_heart(result.validation)]
     return [*lines, f"next: python deploy/build_engine.py --checkpoint {student} --out build/student"]
+
+
+def out_of(config: TrainConfig, arguments: argparse.Namespace) -> Path:
+    """Return the folder of the run."""
+    return arguments.out or Path("out/train") / config.name
+
+
+def by_heart(validation: Validation) -> str:
+    """Say whether a student has learnt its few samples. (The mean of few samples is no measure: of one it is perfect.)"""
+    found = validation.headline
+    if not math.isfinite(found):
+        return "by heart? these samples have no truth to tell by"
+    verdict = "it can learn them" if found < BY_HEART else "not learnt: give it more steps, or look for the fault"
+    return f"by heart? AbsRel {found:.3f} on what it learnt, below {BY_HEART:.2f} is asked: {verdict}"
 
 
 def main() -> int:
     arguments = parse_arguments()
     import torch
 
+    from surround_depth.training.folder import require_startable
     from surround_depth.training.process import PeerError, start_processes
 
     config = read_config(arguments)
@@ -170,6 +193,8 @@ def main() -> int:
     try:
         with processes.together():
             if processes.is_main:
+                if not arguments.dry_run:
+                    require_startable(config, out_of(config, arguments), resume=arguments.resume)
                 render(config)
         lines = rehearse(config, arguments) if arguments.dry_run else full_run(config, arguments)
     except PeerError:

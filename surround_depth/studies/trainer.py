@@ -17,7 +17,7 @@ import torch
 from surround_depth.errors import SurroundDepthError
 from surround_depth.studies.config import StudyConfig
 from surround_depth.studies.scoring import score_student
-from surround_depth.training.run import STATE_FOLDER
+from surround_depth.training.folder import STATE_FOLDER
 from surround_depth.training.state import stored_steps
 
 LOG_NAME = "train.log"

@@ -45,6 +45,14 @@ class Drives:
         return tuple(sequence for one in self.sets for sequence in one.val)
 
 
+def describe_set(one: DriveSet) -> str:
+    """Return how much of a set trains and what validates, for people."""
+    names = ", ".join(sequence.name for sequence in one.val) if len(one.val) <= 3 else f"{len(one.val)} drives"
+    n_train, n_val = (sum(map(len, drives)) for drives in (one.train, one.val))
+    times = f" ({one.config.repeat} times a pass)" if one.config.repeat > 1 else ""
+    return f"{one.key}: {n_train} samples of {len(one.train)} drives train{times}, {n_val} of {names} validate"
+
+
 def open_drives(config: DataConfig) -> Drives:
     """Return the drives that `config` names.
 

@@ -89,12 +89,7 @@ def require_same_run(state: StoredState, config: TrainConfig, origin: Mapping[st
         ConfigError: names every key that differs, or the number of processes.
         DataError: the data have changed.
     """
-    differing = config_differences(state.facts["config"], config.model_dump(mode="json"))
-    if differing:
-        raise ConfigError(
-            f"--resume: {'; '.join(differing)}; go on with the same configuration (watch.*, data.n_workers and "
-            "data.cache may change), or start another run: --init OUT/student --out ANOTHER"
-        )
+    require_same_config(state, config)
     if (before := state.facts["n_processes"]) != n_processes:
         raise ConfigError(
             f"--resume: the run has {before} process(es) and this start {n_processes}, which would give each step "
@@ -107,6 +102,21 @@ def require_same_run(state: StoredState, config: TrainConfig, origin: Mapping[st
         raise DataError(
             f"--resume: {', '.join(sets)} changed since the run began (drives, samples or tables), so its steps would "
             "be others; bring the old files back, or start another run: --init OUT/student --out ANOTHER"
+        )
+
+
+def require_same_config(state: StoredState, config: TrainConfig) -> None:
+    """Check that `config` is the one of the run.
+
+    Raises:
+        ConfigError: names every key that differs and may not.
+    """
+    differing = config_differences(state.facts["config"], config.model_dump(mode="json"))
+    if differing:
+        raise ConfigError(
+            f"--resume: {'; '.join(differing)}; go on with the same configuration (leave --config and --set away, and "
+            "it is OUT's own; watch.*, data.n_workers and data.cache may change), or start another run: --init "
+            "OUT/student --out ANOTHER"
         )
 
 

@@ -15,31 +15,33 @@ from typing import Any, Protocol
 import torch
 
 from surround_depth.config import dump_config
-from surround_depth.errors import ConfigError
-from surround_depth.files import clear_leftovers, write_atomic
+from surround_depth.files import write_atomic
 from surround_depth.models.checkpoint import CheckpointConfig, load_student, load_weights, save_student
 from surround_depth.models.student import Student
 from surround_depth.teachers.build import build_teacher
 from surround_depth.training.card import model_card
 from surround_depth.training.config import TrainConfig
 from surround_depth.training.dataset import Batch
-from surround_depth.training.drives import Drives, open_drives
+from surround_depth.training.drives import Drives, describe_set, open_drives
+from surround_depth.training.folder import CONFIG_NAME, STATE_FOLDER, STUDENT_FOLDER, claim_folder, way_on
 from surround_depth.training.held_out import PerPixelMean, ValidationSet, validation_sets
-from surround_depth.training.logbook import METRICS_NAME, Logbook, writing
+from surround_depth.training.logbook import Logbook, writing
 from surround_depth.training.loop import StepReport, Trainer
 from surround_depth.training.process import Processes, start_processes
 from surround_depth.training.provenance import run_origin
 from surround_depth.training.rendering_record import require_same_rendering
-from surround_depth.training.resume import Progress, require_same_run, restore, state_facts, state_tensors
+from surround_depth.training.resume import (
+    Progress,
+    require_same_run,
+    restore,
+    state_facts,
+    state_tensors,
+)
 from surround_depth.training.rng import rng_states, seed_generators
 from surround_depth.training.samples import SamplePreparer
 from surround_depth.training.stages import open_stages
-from surround_depth.training.state import StoredState, newest_state, save_state, stored_steps
+from surround_depth.training.state import StoredState, save_state
 from surround_depth.training.validation import Validation, validate
-
-STUDENT_FOLDER = "student"
-STATE_FOLDER = "state"
-CONFIG_NAME = "resolved.yaml"
 
 
 class RunWatcher(Protocol):
@@ -102,9 +104,11 @@ def run_training(
     with processes.together():
         if processes.is_main:
             origin = run_origin(config, drives, build_teacher(config.teacher), init)
-            state = _claim(out, watcher, resume=resume)
+            state = claim_folder(out, watcher.on_notice, resume=resume)
             if state is not None:
                 require_same_run(state, config, origin, processes.count)
+                watcher.on_notice(way_on(state.step, config.optim.steps))
+            watcher.on_notice(_summary(config, drives, processes))
     state = processes.from_main(state)
     with processes.together():
         if state is not None:
@@ -116,24 +120,11 @@ def run_training(
         return run.execute()
 
 
-def _claim(out: Path, watcher: RunWatcher, *, resume: bool) -> StoredState | None:
-    """Return the state to go on from; without `resume` there must be none."""
-    folder = out / STATE_FOLDER
-    steps = stored_steps(folder)
-    if steps and not resume:
-        raise ConfigError(
-            f"{out} holds the states of a run, the newest of step {steps[-1]}; go on with --resume, or choose another "
-            "--out"
-        )
-    if resume and not steps:
-        raise ConfigError(f"--resume: {out} holds no state of a run; start it without --resume, or correct --out")
-    clear_leftovers(folder, "step-*")
-    clear_leftovers(out, STUDENT_FOLDER, CONFIG_NAME, METRICS_NAME)
-    if not resume:
-        return None
-    state = newest_state(folder, watcher.on_notice)
-    watcher.on_notice(f"going on after step {state.step}")
-    return state
+def _summary(config: TrainConfig, drives: Drives, processes: Processes) -> str:
+    """Return one line that says what trains on what."""
+    size = f"{config.input.height_px}x{config.input.width_px}"
+    where = f"{processes.count} x {processes.device.type}, {config.optim.precision}, seed {config.seed}"
+    return f"{config.student.preset} at {size}, {where}; " + "; ".join(map(describe_set, drives.sets))
 
 
 def _start_student(config: TrainConfig, init: Path | None) -> Student:

@@ -20,6 +20,7 @@ from surround_depth.training import state as state_module
 from surround_depth.training.config import TrainConfig
 from surround_depth.training.curve import LossCurve
 from surround_depth.training.drives import Drives, DriveSet
+from surround_depth.training.folder import require_startable
 from surround_depth.training.loop import StepReport
 from surround_depth.training.resume import config_differences
 from surround_depth.training.rng import rng_states, seed_generators, set_rng_states
@@ -158,9 +159,14 @@ def test_a_resumed_run_repeats_nothing_and_skips_nothing(train: Train, tmp_path:
     assert "step-00000004 is damaged" in notes.notices[0]
     assert notes.notices[1] == "going on after step 2"
     assert {name: (out / name).read_bytes() for name in names} == undisturbed
+    assert (
+        notes.notices[2] == "nano at 64x96, 1 x cpu, fp32, seed 0; data: 3 samples of 1 drives train, 3 of b validate"
+    )
     # a finished run has nothing to do but to write its student again
     (out / "student" / "model.safetensors").unlink()
-    assert train(resume=True).steps == []
+    again = train(resume=True)
+    assert again.steps == []
+    assert again.notices[0] == "the run was finished after step 4; it is validated and exported once more"
     assert {name: (out / name).read_bytes() for name in names} == undisturbed
     origin = json.loads((out / "student" / "config.json").read_text())["provenance"]
     assert [entry["step"] for entry in origin["resumed"]] == [2, 4]
@@ -168,7 +174,7 @@ def test_a_resumed_run_repeats_nothing_and_skips_nothing(train: Train, tmp_path:
 
 
 def test_states_are_neither_overwritten_nor_mixed_with_another_run(
-    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    train: Train, tiny_config: TrainConfig, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError, match="holds no state of a run"):
         train(resume=True)
@@ -180,6 +186,14 @@ def test_states_are_neither_overwritten_nor_mixed_with_another_run(
     with pytest.raises(DataError, match="data changed since the run began"):
         train(resume=True, n_samples=2)
     train(resume=True, watch__keep_states=1, data__cache=False)
+    # and it is known before a street is rendered or a sample read
+    other = tiny_config.model_copy(update={"seed": 7})
+    with pytest.raises(ConfigError, match=r"seed was 0, is 7; .*leave --config and --set away"):
+        require_startable(other, tmp_path / "out", resume=True)
+    with pytest.raises(ConfigError, match="go on with --resume"):
+        require_startable(tiny_config, tmp_path / "out", resume=False)
+    require_startable(tiny_config, tmp_path / "out", resume=True)
+    require_startable(other, tmp_path / "new", resume=False)
     facts = tmp_path / "out" / "state" / "step-00000004" / "state.json"
     tree = json.loads(facts.read_text())
     tree["facts"]["n_processes"] = 8

@@ -64,6 +64,20 @@ def test_the_main_process_speaks_before_torchrun_ends_all(monkeypatch: pytest.Mo
     assert waited == [10.0]
 
 
+def test_learning_by_heart_has_a_verdict(checkout: Path) -> None:
+    by_heart = runpy.run_path(str(checkout / "tools" / "train_fsmde.py"))["by_heart"]
+    none, good, bad = (
+        NO_PIXELS,
+        replace(NO_PIXELS, abs_rel=0.07, n_pixels=9),
+        replace(NO_PIXELS, abs_rel=0.3, n_pixels=9),
+    )
+    assert "AbsRel 0.070 on what it learnt, below 0.10 is asked: it can" in by_heart(
+        Validation(good, bad, none, none, {}, 0.0)
+    )
+    assert "0.300 on what it learnt, below 0.10 is asked: not" in by_heart(Validation(none, bad, good, good, {}, 0.0))
+    assert "no truth" in by_heart(Validation(none, none, good, good, {}, 0.0))
+
+
 @pytest.mark.slow
 def test_rehearsals_say_in_a_line_what_they_found(box_tree: Path, checkout: Path, tmp_path: Path) -> None:
     config = tmp_path / "tiny.yaml"
@@ -76,8 +90,9 @@ def test_rehearsals_say_in_a_line_what_they_found(box_tree: Path, checkout: Path
         arguments = ["--config", str(config), "--threads", "1", "--out", str(tmp_path / name), *way]
         command = start_command(checkout / "tools" / "train_fsmde.py", arguments, tmp_path / f"{name}.log")
         assert finish(command) == 0, (tmp_path / f"{name}.log").read_text()
-    said = {name: (tmp_path / f"{name}.log").read_text().splitlines()[-1] for name in ways}
-    assert said["dry"] == "dry run passed: 2 steps of tiny-dry-run, validation, export, state and resume"
+    lines = {name: (tmp_path / f"{name}.log").read_text().splitlines() for name in ways}
+    assert lines["dry"][-1] == "dry run passed: 2 steps of tiny-dry-run, validation, export, state and resume"
     assert not (tmp_path / "dry").exists()
-    assert said["fit"].startswith("loss: ")
-    assert "at the first step" in said["fit"]
+    assert lines["fit"][-2].startswith("loss: ")
+    assert "at the first step" in lines["fit"][-2]
+    assert lines["fit"][-1].startswith("by heart? ")

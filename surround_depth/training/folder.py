@@ -1,0 +1,60 @@
+"""The folder of a run: whose it is, and whether a run may begin or go on in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from surround_depth.errors import ConfigError
+from surround_depth.files import clear_leftovers
+from surround_depth.training.config import TrainConfig
+from surround_depth.training.logbook import METRICS_NAME
+from surround_depth.training.resume import require_same_config
+from surround_depth.training.state import StoredState, newest_state, stored_steps
+
+STUDENT_FOLDER = "student"
+STATE_FOLDER = "state"
+CONFIG_NAME = "resolved.yaml"
+
+
+def require_startable(config: TrainConfig, out: Path, *, resume: bool) -> None:
+    """Check what `run_training` would refuse about `out` and the configuration, before anything that takes long.
+
+    Raises:
+        ConfigError: as `run_training`.
+        DataError: no state in `out` is whole.
+    """
+    state = claim_folder(out, lambda text: None, resume=resume)
+    if state is not None:
+        require_same_config(state, config)
+
+
+def claim_folder(out: Path, notice: Callable[[str], None], *, resume: bool) -> StoredState | None:
+    """Return the newest whole state to go on from, or None: `out` holds no run, and nothing that a kill left behind.
+
+    Args:
+        notice: told of states that are damaged.
+
+    Raises:
+        ConfigError: there are states and `resume` is not asked for, or the other way round.
+        DataError: no state is whole.
+    """
+    folder = out / STATE_FOLDER
+    steps = stored_steps(folder)
+    if steps and not resume:
+        raise ConfigError(
+            f"{out} holds the states of a run, the newest of step {steps[-1]}; go on with --resume, or choose another "
+            "--out"
+        )
+    if resume and not steps:
+        raise ConfigError(f"--resume: {out} holds no state of a run; start it without --resume, or correct --out")
+    clear_leftovers(folder, "step-*")
+    clear_leftovers(out, STUDENT_FOLDER, CONFIG_NAME, METRICS_NAME)
+    return newest_state(folder, notice) if resume else None
+
+
+def way_on(step: int, n_steps: int) -> str:
+    """Say where a run goes on."""
+    if step >= n_steps:
+        return f"the run was finished after step {step}; it is validated and exported once more"
+    return f"going on after step {step}"
