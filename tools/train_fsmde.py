@@ -171,7 +171,7 @@ def out_of(config: TrainConfig, arguments: argparse.Namespace) -> Path:
 
 
 def by_heart(validation: Validation) -> str:
-    """Say whether a student has learnt its few samples. Their mean is no measure for it: of one sample it is perfect."""
+    """Say whether a student has learnt its few samples. Their mean depth is no measure: of one sample it is perfect."""
     found = validation.headline
     if not math.isfinite(found):
         return "by heart? these samples have no truth to tell by"
