@@ -29,7 +29,7 @@ class StudentChoice(StrictModel):
     ray_frame: RayFrame = "ego"
     ray_affinity: bool = False
     ground_prior: bool = True
-    canonical_focal: bool = False
+    canonical_focal: bool = True
     upsampling: Literal["convex", "bilinear"] = "convex"
     fusion_layers: int | None = Field(default=None, ge=0)
 
