@@ -20,7 +20,7 @@ from surround_depth.models.student import Student
 WEIGHTS_NAME = "model.safetensors"
 CONFIG_NAME = "config.json"
 CARD_NAME = "README.md"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1: the ground was a logit among the bins', and every focal length had the same bins
 
 
 class CheckpointConfig(StrictModel):

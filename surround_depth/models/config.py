@@ -44,7 +44,7 @@ class BinConfig(StrictModel):
     max_depth_m: float = Field(default=80.0, gt=0.0)
     """The far end of the last bin. It also means "beyond range": sky is trained towards it."""
     space: Literal["log", "linear"] = "log"
-    mean: BinMean = "arithmetic"
+    mean: BinMean = "geometric"
     """Depth as the mean of the centers themselves, or of their logarithms; see `decode_depth`."""
     centers: Literal["sample", "image", "fixed"] = "fixed"
     """One adaptive set of centers per frame (all cameras share it), one per camera, or log-uniform constants.
@@ -83,9 +83,9 @@ class StudentConfig(StrictModel):
     """In which frame: the vehicle's, with the camera's position, or one that only knows up; see `ray_features`."""
     ray_affinity: bool = False
     """Let view fusion prefer cells that look the same way: overlap between cameras, from the geometry alone."""
-    canonical_focal: bool = False
+    canonical_focal: bool = True
     """Scale the bins of each camera by its focal length in network pixels, as if all had one canonical camera."""
     ground_prior: bool = True
-    """Offer each pixel the depth of a flat ground as one more say in its bins, weighed by a learned gate."""
+    """Mix each pixel's depth with that of a flat ground, by a learned gate."""
     upsampling: Literal["convex", "bilinear"] = "convex"
     """How stride 4 becomes full size: learned convex weights keep edges, bilinear is the ablation."""

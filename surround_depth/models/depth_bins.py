@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from surround_depth.models.config import BinConfig, BinMean
 
+_LEAST_PROBABILITY = 1e-8  # its logarithm is finite, and far below any that matters
 _MAX_LOG_WIDTH = 1.0  # an adaptive bin is at most e^2 times as wide as another
 CANONICAL_REACH = 4.0
 """How far a camera's focal length may lie from the canonical one, in network pixels, either way."""
@@ -63,35 +64,47 @@ def decode_depth(logits: Tensor, grid: BinGrid, residual: Tensor | None, mean: B
     return depth_m if residual is None else depth_m * torch.exp(0.5 * torch.tanh(residual) * width)
 
 
-def ground_logits(gate: Tensor, ground_per_m: Tensor, grid: BinGrid) -> Tensor:
-    """Return what the calibration says for each bin [B, N, M, h, w]: `gate` times a bump of one bin around the ground.
+def toward_ground(depth_m: Tensor, gate: Tensor, ground_per_m: Tensor) -> Tensor:
+    """Return depth that gives way, in logarithm, to the flat ground's where the gate opens; all [B, N, h, w].
 
-    Where the gate is high the pixel is on the road, and its depth follows from camera height and ray alone; the network
-    need not have seen that road, that rig or that focal length. A negative gate says "not the ground".
+    On the road depth follows from camera height and ray alone: the network need not have seen that road, that rig or
+    that focal length. The gate starts half open, so that the ground is there from the first step, and has to be
+    unlearned where there is none; as one more logit among the bins' it was found late, and carried less far.
 
     Args:
-        gate: [B, N, h, w].
-        ground_per_m: inverse depth of the flat ground [B, N, h, w], positive.
+        gate: its sigmoid is the share of the ground.
+        ground_per_m: inverse depth of the flat ground, positive.
 
-    Source: ours [O]. Hand-worked in tests/models/test_depth_bins.py.
+    Source: ours [O]. Hand-worked in tests/models/test_depth_bins.py; measured in docs/results.
+    """
+    log_depth = torch.log(depth_m)
+    return torch.exp(log_depth + torch.sigmoid(gate) * (-torch.log(ground_per_m) - log_depth))
+
+
+def mixed_with_ground(logits: Tensor, gate: Tensor, ground_per_m: Tensor, grid: BinGrid) -> Tensor:
+    """Return log probabilities [B, N, M, h, w] of bins and ground together, for the losses that compare distributions.
+
+    The ground is a bump of one bin's width around its depth; its share is that of `toward_ground`.
+
+    Args:
+        logits: of the bins alone [B, N, M, h, w].
+        gate, ground_per_m: as in `toward_ground`.
     """
     M = grid.centers_m.shape[-1]
     bin_width = torch.log(grid.edges_m[..., -1:] / grid.edges_m[..., :1])[..., None, None] / M
     deviation = (torch.log(grid.centers_m)[..., None, None] + torch.log(ground_per_m)[:, :, None]) / bin_width
-    return gate[:, :, None] * torch.exp(-0.5 * deviation.square())
+    ground = torch.softmax(-0.5 * deviation.square(), dim=2)
+    share = torch.sigmoid(gate)[:, :, None]
+    return torch.log(torch.softmax(logits, dim=2) * (1.0 - share) + ground * share + _LEAST_PROBABILITY)
 
 
-def regress_depth(
-    value: Tensor, gate: Tensor, ground_per_m: Tensor | None, config: BinConfig, log_scale: Tensor | None = None
-) -> Tensor:
+def regress_depth(value: Tensor, config: BinConfig, log_scale: Tensor | None) -> Tensor:
     """Return z-depth in metres [B, N, h, w] of a plain regression: the ablation of the bins.
 
-    The logarithm runs over the same range, `ln dmin + sigmoid(value) (ln dmax - ln dmin)`, and where the gate opens it
-    gives way to the flat ground's, as `ground_logits` does for bins.
+    The logarithm runs over the same range, `ln dmin + sigmoid(value) (ln dmax - ln dmin)`.
 
     Args:
-        value, gate: [B, N, h, w] float32.
-        ground_per_m: inverse depth of the flat ground [B, N, h, w], positive; None: there is no such prior.
+        value: [B, N, h, w] float32.
         log_scale: `canonical_log_scale` [B, N]: what is regressed is the canonical camera's depth, as in `BinCenters`.
     """
     bounds = config if log_scale is None else canonical_range(config)
@@ -99,9 +112,7 @@ def regress_depth(
     log_depth = log_min + torch.sigmoid(value) * (log_max - log_min)
     if log_scale is not None:
         log_depth = log_depth + _bounded(log_scale)[..., None, None]
-    if ground_per_m is not None:
-        log_depth = log_depth + torch.sigmoid(gate) * (-torch.log(ground_per_m) - log_depth)
-    return torch.exp(log_depth.clamp(math.log(config.min_depth_m), math.log(config.max_depth_m)))
+    return torch.exp(log_depth)
 
 
 class BinCenters(nn.Module):

@@ -16,7 +16,14 @@ from torch import Tensor, nn
 
 from surround_depth.models.config import StudentConfig
 from surround_depth.models.decoder import HEAD_STRIDE, BilinearUpsampling, ConvexUpsampling, Decoder
-from surround_depth.models.depth_bins import BinCenters, BinGrid, decode_depth, ground_logits, regress_depth
+from surround_depth.models.depth_bins import (
+    BinCenters,
+    BinGrid,
+    decode_depth,
+    mixed_with_ground,
+    regress_depth,
+    toward_ground,
+)
 from surround_depth.models.encoder import IMAGENET_MEAN, IMAGENET_STD, Encoder
 from surround_depth.models.ray_conditioning import (
     GROUND_RANGE_M,
@@ -176,17 +183,18 @@ class Student(nn.Module):
         self, head: Tensor, grid: BinGrid, ground_per_m: Tensor | None, log_scale: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
         """Return z-depth [B, N, h, w] and the bin logits behind it, from the head's channels [B, N, M + 3, h, w]."""
-        M, bins = self._n_logits, self.config.bins
+        M, bins, logits = self._n_logits, self.config.bins, None
         gate = head[:, :, M + 2]
         if self.config.head == "regression":
-            return regress_depth(head[:, :, M], gate, ground_per_m, bins, log_scale), None
-        logits = head[:, :, :M]
+            depth_m = regress_depth(head[:, :, M], bins, log_scale)
+        else:
+            logits = head[:, :, :M]
+            depth_m = decode_depth(logits, grid, head[:, :, M] if self.config.residual else None, bins.mean)
         if ground_per_m is not None:
-            logits = logits + ground_logits(gate, ground_per_m, grid)
-        depth_m = decode_depth(logits, grid, head[:, :, M] if self.config.residual else None, bins.mean)
-        if self.config.canonical_focal:  # the canonical camera's bins reach beyond this one's range
-            depth_m = depth_m.clamp(bins.min_depth_m, bins.max_depth_m)
-        return depth_m, logits
+            depth_m = toward_ground(depth_m, gate, ground_per_m)
+            logits = None if logits is None else mixed_with_ground(logits, gate, ground_per_m, grid)
+        # ground and canonical bins reach beyond this camera's range
+        return depth_m.clamp(bins.min_depth_m, bins.max_depth_m), logits
 
 
 def _of_8_bits(statistics: tuple[float, ...]) -> Tensor:

@@ -29,9 +29,18 @@ class StudentChoice(StrictModel):
     ray_frame: RayFrame = "ego"
     ray_affinity: bool = False
     ground_prior: bool = True
-    canonical_focal: bool = False
+    canonical_focal: bool = True
     upsampling: Literal["convex", "bilinear"] = "convex"
     fusion_layers: int | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _linear_bins_stay(self) -> StudentChoice:
+        if self.canonical_focal and self.head == "bins" and self.bins.space == "linear":
+            raise ValueError(
+                "bins.space 'linear' with canonical_focal: the nearest bin of a long lens would reach to 20 m; set "
+                "canonical_focal to false, or space to 'log'"
+            )
+        return self
 
     def resolve(self) -> StudentConfig:
         """Return the full configuration of the student."""

@@ -9,7 +9,14 @@ import torch
 
 from surround_depth.models.config import BinConfig
 from surround_depth.models.decoder import BilinearUpsampling, ConvexUpsampling
-from surround_depth.models.depth_bins import BinCenters, bin_grid, decode_depth, ground_logits, regress_depth
+from surround_depth.models.depth_bins import (
+    BinCenters,
+    bin_grid,
+    decode_depth,
+    mixed_with_ground,
+    regress_depth,
+    toward_ground,
+)
 
 LOG = BinConfig(n_bins=8, min_depth_m=1.0, max_depth_m=math.e**8)
 
@@ -42,13 +49,24 @@ def test_depth_is_the_expected_center_moved_by_at_most_half_a_bin() -> None:
     assert pushed.item() == pytest.approx(expected_m * math.exp(0.5), rel=1e-5)
 
 
-def test_the_ground_speaks_for_its_own_bin() -> None:
-    grid = bin_grid(even_widths(8), LOG)  # one bin = 1 in log
-    ground_m = math.exp(3.5)  # the center of bin 3
-    logits = ground_logits(torch.full((1, 1, 1, 1), 6.0), torch.full((1, 1, 1, 1), 1 / ground_m), grid).flatten()
-    assert logits[3].item() == pytest.approx(6.0, rel=1e-5)
-    assert logits[2].item() == pytest.approx(6.0 * math.exp(-0.5), rel=1e-4)
-    assert logits[7].item() == pytest.approx(6.0 * math.exp(-8.0), rel=1e-3)
+def test_depth_gives_way_to_the_ground_in_logarithm() -> None:
+    depth_m, ground_per_m = torch.full((1, 1, 1, 1), 3.0), torch.full((1, 1, 1, 1), 1 / 12.0)
+    for gate, expected_m in ((-99.0, 3.0), (0.0, 6.0), (99.0, 12.0)):  # half way from 3 to 12 in logarithm
+        assert toward_ground(depth_m, torch.full((1, 1, 1, 1), gate), ground_per_m).item() == pytest.approx(expected_m)
+
+
+def test_bins_and_ground_are_one_distribution_with_the_depth_of_both() -> None:
+    grid = bin_grid(even_widths(8), LOG)  # one bin = 1 in log, centers at 0.5, 1.5 ...
+    logits = torch.full((1, 1, 8, 1, 1), -99.0)
+    logits[0, 0, 1] = 0.0
+    gate, ground_per_m = torch.full((1, 1, 1, 1), math.log(3.0)), torch.full((1, 1, 1, 1), math.exp(-4.5))
+    p = mixed_with_ground(logits, gate, ground_per_m, grid).exp().flatten()
+    bump = [math.exp(-0.5 * (k - 4) ** 2) for k in range(8)]  # a quarter for bin 1, three for the ground around bin 4
+    expected = [0.75 * b / sum(bump) + (0.25 if k == 1 else 0.0) for k, b in enumerate(bump)]
+    assert p.tolist() == pytest.approx(expected, abs=1e-6)
+    mean_log = (p * grid.centers_m.log().flatten()).sum().item()
+    decoded_m = toward_ground(decode_depth(logits, grid, None, "geometric"), gate, ground_per_m).item()
+    assert mean_log == pytest.approx(math.log(decoded_m), abs=1e-2)
 
 
 def adaptive(centers: str, seed: int = 0) -> BinCenters:
@@ -92,21 +110,11 @@ def test_canonical_bins_are_those_of_twice_the_focal_length_twice_as_far() -> No
 
 def test_a_plain_regression_by_hand() -> None:
     config = BinConfig(min_depth_m=1.0, max_depth_m=math.e**4)
-    value = torch.full((1, 1, 1, 1), math.log(3.0))  # sigmoid 0.75: three quarters of the way, in log
-    closed, half_open = torch.full((1, 1, 1, 1), -99.0), torch.zeros(1, 1, 1, 1)
-    ground_per_m = torch.full((1, 1, 1, 1), math.exp(-1.0))
-    assert regress_depth(value, closed, None, config).item() == pytest.approx(math.e**3, rel=1e-5)
-    assert regress_depth(value, closed, ground_per_m, config).item() == pytest.approx(math.e**3, rel=1e-5)
-    assert regress_depth(value, half_open, ground_per_m, config).item() == pytest.approx(math.e**2, rel=1e-5)
-
-
-def test_a_canonical_regression_by_hand() -> None:
-    config = BinConfig(min_depth_m=1.0, max_depth_m=math.e**4)  # the canonical range: -ln 4 to 4 + ln 4
-    gate, half = torch.zeros(1, 2, 1, 1), torch.zeros(1, 2, 1, 1)  # sigmoid 0.5: the middle, e^2
-    depth_m = regress_depth(half, gate, None, config, torch.tensor([[math.log(2.0), -9.0]])).flatten()
-    assert depth_m.log().tolist() == pytest.approx([2.0 + math.log(2.0), 2.0 - math.log(4.0)], rel=1e-5)
-    far = regress_depth(half + 99.0, gate, None, config, torch.tensor([[0.0, 0.0]]))
-    assert far.flatten().log().tolist() == pytest.approx([4.0, 4.0])
+    value = torch.full((1, 2, 1, 1), math.log(3.0))  # sigmoid 0.75: three quarters of the way, in log
+    assert regress_depth(value, config, None).log().flatten().tolist() == pytest.approx([3.0, 3.0], rel=1e-5)
+    moved = regress_depth(torch.zeros(1, 2, 1, 1), config, torch.tensor([[math.log(2.0), -9.0]]))
+    # the canonical range is -ln 4 to 4 + ln 4, its middle 2; a scale beyond the reach stops at it
+    assert moved.log().flatten().tolist() == pytest.approx([2.0 + math.log(2.0), 2.0 - math.log(4.0)], rel=1e-5)
 
 
 def test_range_must_be_a_range() -> None:

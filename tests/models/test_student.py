@@ -11,6 +11,7 @@ import torch
 from surround_depth.errors import ConfigError
 from surround_depth.models.config import BinConfig, EncoderConfig, StudentConfig
 from surround_depth.models.presets import student_preset
+from surround_depth.models.ray_conditioning import CANONICAL_FOCAL_CELLS
 from surround_depth.models.student import MetricStudent, Student
 from surround_depth.models.view_fusion import FusionLayer, ViewFusion
 
@@ -210,10 +211,10 @@ def test_every_parameter_learns() -> None:
         {"ray_conditioning": False},
         {"ray_frame": "level"},
         {"ray_affinity": True},
-        {"canonical_focal": True},
+        {"canonical_focal": False},
         {"head": "regression"},
-        {"head": "regression", "ground_prior": False, "canonical_focal": True},
-        {"bins": BinConfig(mean="geometric", max_depth_m=200.0)},
+        {"head": "regression", "ground_prior": False, "canonical_focal": False},
+        {"bins": BinConfig(mean="arithmetic", max_depth_m=200.0)},
         {"upsampling": "bilinear"},
         {"bins": BinConfig(centers="sample")},
         {"bins": BinConfig(centers="image", space="linear", n_bins=16, max_depth_m=200.0)},
@@ -224,6 +225,23 @@ def test_choices(changes: dict[str, object]) -> None:
     output = build(**changes)(*inputs())
     assert ((output.depth_m >= 0.499) & (output.depth_m <= 200.1)).all()
     assert (output.edges_m[..., 1:] > output.edges_m[..., :-1]).all()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("head", ["bins", "regression"])
+@pytest.mark.parametrize("log_scale", [-1.3, 0.0, 1.3])
+def test_whatever_the_focal_length_depth_starts_within_its_range_where_gradients_live(
+    head: str, log_scale: float
+) -> None:
+    torch.manual_seed(0)
+    student = Student(student_preset("nano").model_copy(update={"head": head, "ground_prior": False})).train()
+    images, rays, T_ego_cam, camera_valid = inputs()
+    rays = rays.clone()
+    focal_cells = CANONICAL_FOCAL_CELLS * math.exp(log_scale)
+    v, u = torch.meshgrid(torch.arange(H // 8) - 3.5, torch.arange(W // 8) - 5.5, indexing="ij")
+    rays[:] = torch.nn.functional.normalize(torch.stack((u, v, torch.full_like(u, focal_cells)), dim=-1), dim=-1)
+    depth_m = student(images, rays, T_ego_cam, camera_valid).head_depth_m
+    assert ((depth_m <= 0.5) | (depth_m >= 80.0)).float().mean() < 0.05
 
 
 @torch.no_grad()

@@ -25,3 +25,12 @@ def test_only_streets_of_our_own_are_rendered(tiny_config: TrainConfig) -> None:
     tree["data"]["joint"] = [{"kind": "nuscenes", "root": "a", "render": True}]
     with pytest.raises(ConfigError, match="render makes synthetic streets, but kind is 'nuscenes'"):
         parse_config(TrainConfig, tree, "test")
+
+
+def test_linear_bins_do_not_follow_the_focal_length(tiny_config: TrainConfig) -> None:
+    tree = tiny_config.model_dump(mode="json")
+    tree["student"]["bins"]["space"] = "linear"
+    with pytest.raises(ConfigError, match="set canonical_focal to false, or space to 'log'"):
+        parse_config(TrainConfig, tree, "test")
+    tree["student"]["canonical_focal"] = False
+    assert parse_config(TrainConfig, tree, "test").student.resolve().bins.space == "linear"
