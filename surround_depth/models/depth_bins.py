@@ -107,8 +107,8 @@ def regress_depth(value: Tensor, config: BinConfig, log_scale: Tensor | None) ->
         value: [B, N, h, w] float32.
         log_scale: `canonical_log_scale` [B, N]: what is regressed is the canonical camera's depth, as in `BinCenters`.
     """
-    bounds = config if log_scale is None else canonical_range(config)
-    log_min, log_max = math.log(bounds.min_depth_m), math.log(bounds.max_depth_m)
+    reach = 1.0 if log_scale is None else CANONICAL_REACH
+    log_min, log_max = math.log(config.min_depth_m / reach), math.log(config.max_depth_m * reach)
     log_depth = log_min + torch.sigmoid(value) * (log_max - log_min)
     if log_scale is not None:
         log_depth = log_depth + _bounded(log_scale)[..., None, None]
@@ -124,7 +124,7 @@ class BinCenters(nn.Module):
 
     def __init__(self, channels: int, config: BinConfig) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.canonical = config, canonical_range(config)
         if config.centers == "fixed":
             self.widths = None
             return
@@ -152,7 +152,7 @@ class BinCenters(nn.Module):
                 widths = torch.softmax(_MAX_LOG_WIDTH * torch.tanh(self.widths(tokens.float())), dim=-1)
             if log_scale is None:
                 return bin_grid(widths, self.config)
-            return _moved(bin_grid(widths, canonical_range(self.config)), log_scale)
+            return _moved(bin_grid(widths, self.canonical), log_scale)
 
 
 def canonical_range(config: BinConfig) -> BinConfig:

