@@ -16,6 +16,7 @@ from surround_depth.losses.masked import Term, masked_mean
 from surround_depth.losses.supervised import Pool, silog
 
 Assignment = Literal["twohot", "gauss"]
+BinMean = Literal["arithmetic", "geometric"]
 
 
 def assign_to_bins(
@@ -63,13 +64,19 @@ def bin_divergence(teacher: Tensor, student_logits: Tensor, mask: Tensor) -> Ter
     return masked_mean(divergence, mask)
 
 
-def crossed_centers(teacher: Tensor, centers_m: Tensor, truth_m: Tensor, mask: Tensor, pool: Pool = "sample") -> Term:
+def crossed_centers(
+    teacher: Tensor, centers_m: Tensor, truth_m: Tensor, mask: Tensor, mean: BinMean, pool: Pool = "sample"
+) -> Term:
     """Return X1: SILog of `sum_k sg[p_T,k] c_S,k` against the truth; the gradient reaches the centers only. D6.
+
+    The sum is the student's own mean: of the centers, or of their logarithms (`models.depth_bins.decode_depth`).
 
     Args:
         teacher: p_T [B, N, M, h, w].
         centers_m: the student's c_S [B, N, M].
         truth_m, mask: LiDAR on the full grid [B, N, H, W]; H = s h with a whole s.
     """
-    depth_m = torch.einsum("bnkhw,bnk->bnhw", teacher.detach(), centers_m.float())
-    return silog(torch.nn.functional.interpolate(depth_m, truth_m.shape[-2:], mode="bilinear"), truth_m, mask, pool)
+    values = torch.log(centers_m.float()) if mean == "geometric" else centers_m.float()
+    depth = torch.einsum("bnkhw,bnk->bnhw", teacher.detach(), values)
+    full = torch.nn.functional.interpolate(depth, truth_m.shape[-2:], mode="bilinear")
+    return silog(torch.exp(full) if mean == "geometric" else full, truth_m, mask, pool)

@@ -61,6 +61,17 @@ class Prediction(Protocol):
     def centers_m(self) -> Tensor: ...
 
 
+class Bins(Protocol):
+    """What the losses must know about the student's bins (`models.config.BinConfig`)."""
+
+    @property
+    def min_depth_m(self) -> float: ...
+    @property
+    def max_depth_m(self) -> float: ...
+    @property
+    def mean(self) -> bin_distillation.BinMean: ...
+
+
 @dataclass(frozen=True)
 class Targets:
     """What the student is compared with, all [B, N, H, W]."""
@@ -88,18 +99,18 @@ class LossReport:
 
 
 def training_loss(
-    prediction: Prediction, targets: Targets, config: LossConfig, *, max_depth_m: float, progress: float
+    prediction: Prediction, targets: Targets, config: LossConfig, *, bins: Bins, progress: float
 ) -> LossReport:
     """Return the weighted total and every raw term.
 
     Args:
-        max_depth_m: the far end of the student's bins, where sky belongs.
+        bins: the student's; sky belongs to their far end.
         progress: share of the training done, in [0, 1]; teacher terms are ramped in by it.
 
     Raises:
         ConfigError: a term on bins with a student that has none, or the photometric term without context.
     """
-    terms = _supervised_terms(prediction, targets, config, max_depth_m) | _teacher_terms(prediction, targets, config)
+    terms = _supervised_terms(prediction, targets, config, bins) | _teacher_terms(prediction, targets, config, bins)
     if config.photometric.weight > 0:
         terms |= _photometric_terms(prediction, targets)
     ramp = min(1.0, progress / config.ramp) if config.ramp > 0 else 1.0
@@ -122,9 +133,7 @@ def training_loss(
     return LossReport(total, terms)
 
 
-def _supervised_terms(
-    prediction: Prediction, targets: Targets, config: LossConfig, max_depth_m: float
-) -> dict[str, Term]:
+def _supervised_terms(prediction: Prediction, targets: Targets, config: LossConfig, bins: Bins) -> dict[str, Term]:
     truth_m, mask, sky = targets.lidar_m, targets.lidar_mask, targets.sky
     terms = {"silog": supervised.silog(prediction.depth_m, truth_m, mask, config.pool)}
     if config.l1 > 0:
@@ -134,9 +143,11 @@ def _supervised_terms(
     if config.laplace > 0:
         terms["laplace"] = supervised.laplace(prediction.confidence_logit, prediction.depth_m, truth_m, mask)
     if config.chamfer > 0:
-        terms["chamfer"] = supervised.center_chamfer(prediction.centers_m, truth_m, mask)
+        terms["chamfer"] = supervised.center_chamfer(
+            prediction.centers_m, truth_m, mask, (bins.min_depth_m, bins.max_depth_m)
+        )
     if config.sky > 0:
-        terms["sky"] = supervised.sky_distance(prediction.depth_m, sky, max_depth_m)
+        terms["sky"] = supervised.sky_distance(prediction.depth_m, sky, bins.max_depth_m)
     if config.confidence > 0:
         terms["confidence"] = supervised.confidence_on_truth(
             prediction.confidence_logit, prediction.depth_m, truth_m, mask
@@ -146,7 +157,7 @@ def _supervised_terms(
     return terms
 
 
-def _teacher_terms(prediction: Prediction, targets: Targets, config: LossConfig) -> dict[str, Term]:
+def _teacher_terms(prediction: Prediction, targets: Targets, config: LossConfig, bins: Bins) -> dict[str, Term]:
     terms: dict[str, Term] = {}
     if config.kl > 0 or config.x1 > 0:
         if prediction.logits is None:
@@ -161,7 +172,7 @@ def _teacher_terms(prediction: Prediction, targets: Targets, config: LossConfig)
         if config.x1 > 0:
             both = targets.lidar_mask & targets.teacher_mask
             terms["x1"] = bin_distillation.crossed_centers(
-                teacher, prediction.centers_m, targets.lidar_m, both, config.pool
+                teacher, prediction.centers_m, targets.lidar_m, both, bins.mean, config.pool
             )
     if config.dense > 0:
         terms["dense"] = supervised.log_l1(prediction.depth_m, targets.teacher_m, targets.teacher_mask)

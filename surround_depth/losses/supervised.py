@@ -85,12 +85,16 @@ def laplace(confidence_logit: Tensor, depth_m: Tensor, truth_m: Tensor, mask: Te
     return masked_mean(math.log(2.0) - torch.log(per_b) + e.abs() * per_b, mask)
 
 
-def center_chamfer(centers_m: Tensor, truth_m: Tensor, mask: Tensor, max_points: int = 4096) -> Term:
+def center_chamfer(
+    centers_m: Tensor, truth_m: Tensor, mask: Tensor, range_m: tuple[float, float], max_points: int = 4096
+) -> Term:
     """Return the two-way Chamfer distance, in log depth, between each image's bin centers and its true depths.
 
     `mean_k min_i + mean_i min_k of (ln c_k - ln g_i)^2`, over evenly thinned points, mean over images with points.
+    Centers beyond the range of the truth, which the canonical camera's bins have, are free.
 
     Args:
+        range_m: nearest and farthest truth there can be.
         centers_m: [B, N, M].
         truth_m, mask: [B, N, H, W].
 
@@ -103,7 +107,8 @@ def center_chamfer(centers_m: Tensor, truth_m: Tensor, mask: Tensor, max_points:
             continue
         points = points[:: math.ceil(len(points) / max_points)]
         squared = (torch.log(centers.float())[:, None] - torch.log(points.float())[None, :]).square()  # [M, P]
-        distances.append(squared.min(dim=1).values.mean() + squared.min(dim=0).values.mean())
+        within = (centers >= range_m[0]) & (centers <= range_m[1])
+        distances.append(masked_mean(squared.min(dim=1).values, within).value + squared.min(dim=0).values.mean())
     count = torch.tensor(len(distances), device=centers_m.device)
     return Term(torch.stack(distances).mean() if distances else centers_m.new_zeros(()), count)
 

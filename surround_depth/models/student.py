@@ -26,7 +26,6 @@ from surround_depth.models.depth_bins import (
 )
 from surround_depth.models.encoder import IMAGENET_MEAN, IMAGENET_STD, Encoder
 from surround_depth.models.ray_conditioning import (
-    GROUND_RANGE_M,
     RAY_STRIDE,
     RayConditioning,
     canonical_log_scale,
@@ -141,8 +140,11 @@ class Student(nn.Module):
             return canonical_log_scale(rays.float())
 
     def _ground(self, rays: Tensor, T_ego_cam: Tensor) -> Tensor:
-        """Inverse depth of a flat ground on the head grid [B, N, h, w], kept within the range of the features."""
-        near_m, far_m = GROUND_RANGE_M
+        """Inverse depth of a flat ground on the head grid [B, N, h, w], kept within the bins' range.
+
+        Beyond it the depth would be clamped after the mix, and the gate that opened there would have no gradient.
+        """
+        near_m, far_m = self.config.bins.min_depth_m, self.config.bins.max_depth_m
         with torch.autocast(rays.device.type, enabled=False):
             coarse = ground_inverse_depth(rays.float(), T_ego_cam.float())
             fine = F.interpolate(coarse, scale_factor=float(RAY_STRIDE // HEAD_STRIDE), mode="bilinear")
@@ -193,7 +195,7 @@ class Student(nn.Module):
         if ground_per_m is not None:
             depth_m = toward_ground(depth_m, gate, ground_per_m)
             logits = None if logits is None else mixed_with_ground(logits, gate, ground_per_m, grid)
-        # ground and canonical bins reach beyond this camera's range
+        # canonical bins reach beyond this camera's range
         return depth_m.clamp(bins.min_depth_m, bins.max_depth_m), logits
 
 

@@ -6,6 +6,7 @@ follows the true depth (Koschmieder's law), which a uniform veil does not: it hi
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 import cv2
@@ -74,6 +75,17 @@ def dirt(image: Picture, depth_m: NDArray[np.float32], rng: np.random.Generator)
 
 
 OPERATIONS: tuple[Operation, ...] = (motion_blur, impulse_noise, fog, dark, dirt)
+
+
+def operations_sha256() -> str:
+    """Return a hash over what the operations do to one picture: their strengths are in it, their wording is not."""
+    rows, columns = np.mgrid[0:64, 0:96]
+    image = np.stack((2 * rows, 2 * columns, rows + columns), axis=-1).astype(np.uint8)
+    depth_m = np.where(rows > 8, rows, np.nan).astype(np.float32)
+    done = hashlib.sha256()
+    for spoil in OPERATIONS:
+        done.update(spoil(image, depth_m, np.random.default_rng(0)).tobytes())
+    return done.hexdigest()
 
 
 def _picture(values: NDArray[np.floating]) -> Picture:

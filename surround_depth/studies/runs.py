@@ -28,9 +28,9 @@ from surround_depth.files import write_atomic, write_json
 from surround_depth.models.checkpoint import WEIGHTS_NAME
 from surround_depth.provenance import source_commit
 from surround_depth.studies.config import StudyConfig
-from surround_depth.studies.corruptions import OPERATIONS
+from surround_depth.studies.corruptions import operations_sha256
 from surround_depth.studies.data import set_sha256
-from surround_depth.studies.scoring import MEASURES
+from surround_depth.studies.scoring import CORRUPTION_SEED, MEASURES
 from surround_depth.training.config import RenderConfig, TrainConfig
 
 CONFIG_NAME, RECORD_NAME, SCORES_NAME, FAILURE_NAME = "config.yaml", "run.json", "scores.json", "failure.txt"
@@ -72,7 +72,7 @@ class Run:
         sets = [
             (entry.model_dump(mode="json"), set_sha256(self.study.sets[entry.set])) for entry in self.study.evaluation
         ]
-        measured = [list(MEASURES), [operation.__name__ for operation in OPERATIONS]]
+        measured = [list(MEASURES), CORRUPTION_SEED, operations_sha256()]
         return hashlib.sha256(json.dumps([weights_sha256, sets, measured]).encode()).hexdigest()
 
 

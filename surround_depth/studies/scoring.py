@@ -50,7 +50,8 @@ DEPTH_MEASURES = tuple(name for name, (group, _) in MEASURES.items() if group ==
 HEALTHY, HEALTHY_BEFORE = "abs_rel", "abs_rel_all_alive"
 """Of condition `dead`: the healthy cameras' errors, and those of the same cameras while all were alive."""
 _PROTOCOL = protocol("strict")
-_SEED = 20_191_216  # of the corruptions: the same spoilt pictures for every student
+CORRUPTION_SEED = 20_191_216
+"""The same spoilt pictures for every student."""
 
 Change = Callable[[Sample, int], Sample]
 """(sample, place in the list) -> another sample."""
@@ -131,7 +132,7 @@ def corrupted(sample: Sample, place: int) -> Sample:
     for i, (camera, image) in enumerate(zip(frame.rig.cameras, frame.images, strict=True)):
         assert image is not None  # rendered
         picture = decode_image(image, camera, camera.height_px, camera.width_px)
-        images.append(spoil(picture, truth.depth_m[i], np.random.default_rng((_SEED, place, i))))
+        images.append(spoil(picture, truth.depth_m[i], np.random.default_rng((CORRUPTION_SEED, place, i))))
     return replace(sample, frame=replace(frame, images=tuple(images)))
 
 

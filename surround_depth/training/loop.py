@@ -97,7 +97,7 @@ class Trainer:
         output = module(batch.images, batch.rays, batch.T_ego_cam, batch.camera_valid)
         bins = self.student.config.bins
         targets = make_targets(batch, bins)
-        return training_loss(output, targets, self.config.loss, max_depth_m=bins.max_depth_m, progress=progress)
+        return training_loss(output, targets, self.config.loss, bins=bins, progress=progress)
 
     def _pooled(self, reports: Sequence[LossReport]) -> LossReport:
         """Return the mean of the micro-batches of all processes, on the CPU: one transfer, however many terms."""

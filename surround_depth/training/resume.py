@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,8 +16,8 @@ from surround_depth.training.loop import Trainer
 from surround_depth.training.rng import set_rng_states
 from surround_depth.training.state import StoredState, TensorFiles
 
-_MAY_DIFFER = ("watch.", "data.n_workers", "data.cache")
-"""What a run looks at, keeps and how it loads changes no weight."""
+_MAY_DIFFER = re.compile(r"watch\..*|data\.(n_workers|cache|root|joint\.\d+\.root)")
+"""What a run looks at, keeps and how it loads changes no weight; nor does where its data lie, for they have a hash."""
 
 
 @dataclass
@@ -115,15 +116,15 @@ def require_same_config(state: StoredState, config: TrainConfig) -> None:
     if differing:
         raise ConfigError(
             f"--resume: {'; '.join(differing)}; go on with the same configuration (leave --config and --set away, and "
-            "it is OUT's own; watch.*, data.n_workers and data.cache may change), or start another run: --init "
-            "OUT/student --out ANOTHER"
+            "it is OUT's own; watch.*, data.n_workers, data.cache and data.root may change), or start another run: "
+            "--init OUT/student --out ANOTHER"
         )
 
 
 def config_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return "key: was A, is B" for every dotted key that differs and may not."""
     old, new = dict(_leaves(before)), dict(_leaves(now))
-    keys = sorted(key for key in old.keys() | new.keys() if not key.startswith(_MAY_DIFFER))
+    keys = sorted(key for key in old.keys() | new.keys() if not _MAY_DIFFER.fullmatch(key))
     absent = "absent"
     return [
         f"{key} was {old.get(key, absent)}, is {new.get(key, absent)}"
@@ -133,6 +134,8 @@ def config_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> lis
 
 
 def _leaves(tree: Any, key: str = "") -> list[tuple[str, Any]]:
+    if isinstance(tree, list) and any(isinstance(value, Mapping) for value in tree):
+        tree = {str(i): value for i, value in enumerate(tree)}
     if not isinstance(tree, Mapping):
         return [(key, tree)]
     return [leaf for name, value in tree.items() for leaf in _leaves(value, f"{key}.{name}" if key else str(name))]

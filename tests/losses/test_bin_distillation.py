@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from surround_depth.losses.bin_distillation import assign_to_bins, bin_divergence, crossed_centers
+from surround_depth.losses.bin_distillation import BinMean, assign_to_bins, bin_divergence, crossed_centers
 
 CENTERS_M = torch.tensor([[[1.0, math.e, math.e**3]]])
 EDGES_M = torch.tensor([[[math.exp(-0.5), math.exp(0.5), math.exp(2.0), math.exp(4.0)]]])
@@ -60,12 +60,15 @@ def test_divergence_by_hand_and_masked() -> None:
     assert bin_divergence(p, logits, torch.zeros_like(mask)).value.item() == 0.0
 
 
-def test_x1_moves_the_centers_only() -> None:
+@pytest.mark.parametrize(
+    ("mean", "mixed_m"), [("arithmetic", (1 + math.e + math.e**3) / 3), ("geometric", math.exp((0 + 1 + 3) / 3))]
+)
+def test_x1_moves_the_centers_only(mean: BinMean, mixed_m: float) -> None:
     centers_m = CENTERS_M.clone().requires_grad_()
     teacher = torch.full((1, 1, 3, 2, 2), 1 / 3, requires_grad=True)
     truth_m = torch.full((1, 1, 8, 8), 4.0)
-    term = crossed_centers(teacher, centers_m, truth_m, torch.ones(1, 1, 8, 8, dtype=torch.bool))
-    e = math.log((1 + math.e + math.e**3) / 3 / 4.0)
+    term = crossed_centers(teacher, centers_m, truth_m, torch.ones(1, 1, 8, 8, dtype=torch.bool), mean)
+    e = math.log(mixed_m / 4.0)
     assert term.value.item() == pytest.approx(10 * abs(e) * math.sqrt(0.15), rel=1e-4)
     term.value.backward()
     assert teacher.grad is None

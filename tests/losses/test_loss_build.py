@@ -10,6 +10,7 @@ import torch
 from surround_depth.errors import ConfigError
 from surround_depth.losses.build import LossConfig, Targets, at_cell_centers, training_loss
 from surround_depth.losses.photometric import PhotometricConfig, ViewContext
+from surround_depth.models.config import BinConfig
 
 B, N, M, H, W = 2, 3, 8, 16, 24
 EDGES = torch.logspace(-0.3, 1.9, M + 1).expand(B, N, M + 1)
@@ -45,7 +46,7 @@ def targets() -> Targets:
 
 def test_total_is_the_weighted_sum_of_all_raw_terms() -> None:
     config = LossConfig(l1=0.2, log_l1=0.7, laplace=0.4, chamfer=0.1, x1=0.5, dense=0.3)
-    report = training_loss(prediction(), targets(), config, max_depth_m=80.0, progress=1.0)
+    report = training_loss(prediction(), targets(), config, bins=BinConfig(), progress=1.0)
     against_lidar = {"silog", "l1", "log_l1", "laplace", "chamfer", "confidence"}
     assert set(report.terms) == against_lidar | {"sky", "confidence_sky", "kl", "x1", "dense"}
     expected = sum(getattr(config, name) * term.value.item() for name, term in report.terms.items())
@@ -54,10 +55,10 @@ def test_total_is_the_weighted_sum_of_all_raw_terms() -> None:
 
 
 def test_teacher_terms_are_ramped_in() -> None:
-    start = training_loss(prediction(), targets(), LossConfig(x1=0.5), max_depth_m=80.0, progress=0.0)
+    start = training_loss(prediction(), targets(), LossConfig(x1=0.5), bins=BinConfig(), progress=0.0)
     alone = LossConfig(kl=0.0)
     assert start.total.item() == pytest.approx(
-        training_loss(prediction(), targets(), alone, max_depth_m=80.0, progress=0.0).total.item()
+        training_loss(prediction(), targets(), alone, bins=BinConfig(), progress=0.0).total.item()
     )
     assert start.terms["kl"].value.item() > 0
 
@@ -66,7 +67,7 @@ def test_nothing_to_learn_from_is_zero_without_nan() -> None:
     nothing = torch.zeros(B, N, H, W, dtype=torch.bool)
     empty = Targets(torch.full((B, N, H, W), torch.nan), nothing, nothing, torch.ones(B, N, H, W), nothing)
     guess = prediction()
-    report = training_loss(guess, empty, LossConfig(dense=1.0), max_depth_m=80.0, progress=1.0)
+    report = training_loss(guess, empty, LossConfig(dense=1.0), bins=BinConfig(), progress=1.0)
     report.total.backward()
     assert report.total.item() == 0.0
     assert guess.logits is not None
@@ -86,7 +87,7 @@ def test_a_dead_camera_has_no_say() -> None:
         teacher_m=torch.where(dead, truth.teacher_m, 1.0),
     )
     guess = prediction()
-    training_loss(guess, masked, LossConfig(), max_depth_m=80.0, progress=1.0).total.backward()
+    training_loss(guess, masked, LossConfig(), bins=BinConfig(), progress=1.0).total.backward()
     for leaf in (guess.depth_m, guess.confidence_logit, guess.logits):
         assert leaf is not None
         assert leaf.grad is not None
@@ -108,21 +109,21 @@ def test_the_photometric_terms_have_weights_of_their_own() -> None:
     weights = {"weight": 2.0, "smoothness": 0.5}
     config = LossConfig.model_validate({"silog": 0.0, "kl": 0.0, "sky": 0.0, "confidence": 0.0, "confidence_sky": 0.0})
     alone = config.model_copy(update={"photometric": PhotometricConfig(**weights)})
-    report = training_loss(prediction(), replace(targets(), context=context), alone, max_depth_m=80.0, progress=1.0)
+    report = training_loss(prediction(), replace(targets(), context=context), alone, bins=BinConfig(), progress=1.0)
     error, rough = report.terms["photometric"], report.terms["smoothness"]
     assert int(error.count) > 0
     assert report.total.item() == pytest.approx(2.0 * error.value.item() + 0.5 * rough.value.item())
     with pytest.raises(ConfigError, match="without their context"):
-        training_loss(prediction(), targets(), alone, max_depth_m=80.0, progress=1.0)
+        training_loss(prediction(), targets(), alone, bins=BinConfig(), progress=1.0)
 
 
 def test_a_student_without_bins_trains_on_the_other_terms() -> None:
     plain = replace(prediction(), logits=None)
     config = LossConfig(kl=0.0, dense=1.0)
-    report = training_loss(plain, targets(), config, max_depth_m=80.0, progress=1.0)
+    report = training_loss(plain, targets(), config, bins=BinConfig(), progress=1.0)
     assert set(report.terms) == {"silog", "sky", "confidence", "confidence_sky", "dense"}
     with pytest.raises(ConfigError, match=r"loss\.kl"):
-        training_loss(plain, targets(), LossConfig(), max_depth_m=80.0, progress=1.0)
+        training_loss(plain, targets(), LossConfig(), bins=BinConfig(), progress=1.0)
 
 
 def test_cell_centers_are_picked_not_averaged() -> None:

@@ -158,14 +158,26 @@ def test_chamfer_by_hand() -> None:
     centers_m = torch.tensor([[[1.0, math.e**2]]])
     truth_m = torch.full((1, 1, 1, 2), NAN)
     truth_m[..., 0] = math.e  # one point: 1 away, in log, from both centers
-    term = center_chamfer(centers_m, truth_m, torch.isfinite(truth_m))
+    term = center_chamfer(centers_m, truth_m, torch.isfinite(truth_m), (0.5, 80.0))
     assert term.value.item() == pytest.approx(1.0 + 1.0, rel=1e-5)
     assert term.count.item() == 1
 
 
+def test_chamfer_leaves_centers_beyond_the_range_alone() -> None:
+    centers_m = torch.tensor([[[0.1, 1.0, math.e**2, 300.0]]], requires_grad=True)
+    truth_m = torch.full((1, 1, 1, 1), math.e)
+    term = center_chamfer(centers_m, truth_m, torch.isfinite(truth_m), (0.5, 80.0))
+    assert term.value.item() == pytest.approx(1.0 + 1.0, rel=1e-5)  # as if the outer two were not there
+    term.value.backward()
+    assert centers_m.grad is not None
+    assert centers_m.grad[0, 0, [0, 3]].tolist() == [0.0, 0.0]
+
+
 def test_chamfer_without_points_is_zero() -> None:
     centers_m = torch.ones(1, 2, 8)
-    term = center_chamfer(centers_m, torch.full((1, 2, 4, 4), NAN), torch.zeros(1, 2, 4, 4, dtype=torch.bool))
+    term = center_chamfer(
+        centers_m, torch.full((1, 2, 4, 4), NAN), torch.zeros(1, 2, 4, 4, dtype=torch.bool), (0.5, 80.0)
+    )
     assert (term.value.item(), term.count.item()) == (0.0, 0)
 
 

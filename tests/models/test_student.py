@@ -244,6 +244,20 @@ def test_whatever_the_focal_length_depth_starts_within_its_range_where_gradients
     assert ((depth_m <= 0.5) | (depth_m >= 80.0)).float().mean() < 0.05
 
 
+def test_a_gate_that_opened_where_the_ground_is_out_of_reach_can_close() -> None:
+    student = build().train()
+    images, rays, T_ego_cam, camera_valid = inputs()
+    with torch.no_grad():
+        student.head.bias[-1] = 5.0  # the ground's share is 99 %
+        student.head.weight[-1] = 0.0
+    depth_m = student(images, rays, T_ego_cam, camera_valid).head_depth_m
+    above = depth_m[..., : H // 16, :]  # rays that never meet the ground
+    assert (above > 70.0).all()
+    above.log().sum().backward()
+    assert student.head.bias.grad is not None
+    assert student.head.bias.grad[-1] != 0
+
+
 @torch.no_grad()
 def test_affinity_draws_a_camera_to_those_that_look_the_same_way() -> None:
     fusion = ViewFusion(8, 1, 1, ray_affinity=True)

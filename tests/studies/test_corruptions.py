@@ -73,3 +73,10 @@ def test_the_same_draw_spoils_alike_and_another_size_is_kept(operation: Operatio
 def test_no_operation_is_trained_on() -> None:
     names = {operation.__name__ for operation in OPERATIONS}
     assert not names & {operation.__name__ for operation in corruption.OPERATIONS}
+
+
+def test_the_hash_is_of_what_the_operations_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = corruptions.operations_sha256()
+    assert before == corruptions.operations_sha256()
+    monkeypatch.setattr(corruptions, "FOG_SIGHT_M", 61.0)
+    assert before != corruptions.operations_sha256()

@@ -82,7 +82,7 @@ def test_a_dead_camera_beside_them_changes_no_loss(student: Student) -> None:
     reports = []
     for batch in (alone, padded):
         targets = make_targets(batch, student.config.bins)
-        reports.append(training_loss(run(student, batch), targets, config, max_depth_m=80.0, progress=1.0))
+        reports.append(training_loss(run(student, batch), targets, config, bins=BinConfig(), progress=1.0))
     for name, term in reports[0].terms.items():
         assert int(term.count) > 0, name
         assert int(reports[1].terms[name].count) == int(term.count), name

@@ -14,6 +14,7 @@ from surround_depth.data.sample import Sample
 from surround_depth.geometry import ray_grid, rigid
 from surround_depth.imaging import InputSpec
 from surround_depth.losses.build import LossConfig, training_loss
+from surround_depth.models.config import BinConfig
 from surround_depth.models.presets import student_preset
 from surround_depth.models.student import Student
 from surround_depth.rig import Camera
@@ -91,7 +92,7 @@ def test_a_student_learns_metres_from_pictures_and_motion_alone() -> None:
         output = student(batch.images, batch.rays, batch.T_ego_cam, batch.camera_valid)
         targets = make_targets(batch, student.config.bins)
         assert not targets.lidar_mask.any()
-        report = training_loss(output, targets, PICTURES_ALONE, max_depth_m=80.0, progress=1.0)
+        report = training_loss(output, targets, PICTURES_ALONE, bins=BinConfig(), progress=1.0)
         optimizer.zero_grad()
         report.total.backward()
         optimizer.step()

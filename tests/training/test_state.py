@@ -203,10 +203,21 @@ def test_states_are_neither_overwritten_nor_mixed_with_another_run(
 
 
 def test_what_may_differ_is_what_changes_no_weight() -> None:
-    before = {"seed": 0, "watch": {"log_every": 1}, "data": {"n_workers": 0, "cache": True, "root": "a"}}
-    now = {"seed": 1, "watch": {"log_every": 2}, "data": {"n_workers": 4, "cache": False, "root": "b", "new": 1}}
+    joint = [{"root": "c", "kind": "ddad"}]
+    before = {
+        "seed": 0,
+        "watch": {"log_every": 1},
+        "data": {"n_workers": 0, "cache": True, "root": "a", "joint": joint},
+    }
+    moved = [{"root": "d", "kind": "nuscenes"}]
+    data = {"n_workers": 4, "cache": False, "root": "b", "new": 1, "joint": moved}
+    now = {"seed": 1, "watch": {"log_every": 2}, "data": data}
     assert config_differences(before, before) == []
-    assert config_differences(before, now) == ["data.new was absent, is 1", "data.root was a, is b", "seed was 0, is 1"]
+    assert config_differences(before, now) == [
+        "data.joint.0.kind was ddad, is nuscenes",
+        "data.new was absent, is 1",
+        "seed was 0, is 1",
+    ]
 
 
 def test_the_curve_is_cut_where_the_state_ends(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from surround_depth.errors import ConfigError, DataError, SurroundDepthError
 from surround_depth.imaging import InputSpec
 from surround_depth.losses.build import training_loss
 from surround_depth.models.checkpoint import load_student
+from surround_depth.models.config import BinConfig
 from surround_depth.models.student import Student
 from surround_depth.teachers.simulated import SimulatedTeacher
 from surround_depth.training import run as run_module
@@ -181,7 +182,7 @@ def test_teacher_that_cannot_be_aligned_leaves_the_student_to_lidar(
     targets = make_targets(flat, student.config.bins)
     assert not targets.teacher_mask.any()
     output = student(flat.images, flat.rays, flat.T_ego_cam, flat.camera_valid)
-    report = training_loss(output, targets, tiny_config.loss, max_depth_m=80.0, progress=1.0)
+    report = training_loss(output, targets, tiny_config.loss, bins=BinConfig(), progress=1.0)
     report.total.backward()
     assert report.terms["kl"].count.item() == 0
     assert torch.isfinite(report.total)
