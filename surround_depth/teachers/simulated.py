@@ -17,7 +17,7 @@ from pydantic import Field
 
 from surround_depth.config import StrictModel
 from surround_depth.errors import DataError
-from surround_depth.teachers.teacher import RelativeDepth, TeacherInput
+from surround_depth.teachers.teacher import TeacherInput, TeacherLabel
 
 
 class SimulatedTeacherConfig(StrictModel):
@@ -39,11 +39,14 @@ class SimulatedTeacher:
 
     name = "simulated"
     licence = "none (synthetic)"
+    metric = False
 
     def __init__(self, config: SimulatedTeacherConfig | None = None) -> None:
         self.config = config or SimulatedTeacherConfig()
+        # the truth that it spoils is part of its labels; whoever keeps them knows of which data they are
+        self.fingerprint = hashlib.sha256(self.config.model_dump_json().encode()).hexdigest()
 
-    def __call__(self, sample: TeacherInput) -> RelativeDepth:
+    def __call__(self, sample: TeacherInput) -> TeacherLabel:
         """Return the labels of one sample.
 
         Raises:
@@ -57,7 +60,7 @@ class SimulatedTeacher:
         for i, camera in enumerate(sample.camera_names):
             if sample.camera_valid[i]:
                 relative[i] = self._spoil(truth_m[i], self._generator(sample.sample_id, camera))
-        return RelativeDepth(relative, valid, sky & sample.camera_valid[:, None, None])
+        return TeacherLabel(relative, valid, sky & sample.camera_valid[:, None, None])
 
     def _generator(self, sample_id: str, camera: str) -> np.random.Generator:
         key = hashlib.sha256(f"{self.config.seed}/{sample_id}/{camera}".encode()).digest()

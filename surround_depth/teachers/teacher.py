@@ -19,17 +19,19 @@ class TeacherInput:
     camera_names: tuple[str, ...]
     images: NDArray[np.uint8]  # [N, H, W, 3] RGB
     camera_valid: NDArray[np.bool_]  # [N]
+    focal_px: NDArray[np.float32] | None = None  # [N], mean of fx and fy at this size; NaN for lenses that have none
     truth_depth_m: NDArray[np.float32] | None = None  # [N, H, W], NaN where none
     truth_sky: NDArray[np.bool_] | None = None  # [N, H, W]
 
 
 @dataclass(frozen=True)
-class RelativeDepth:
+class TeacherLabel:
     """A teacher's opinion: inverse depth up to one unknown scale and shift per image, large = near."""
 
-    inverse_depth: NDArray[np.float32]  # r [N, H, W]
+    inverse_depth: NDArray[np.float32]  # r [N, H, W]; of a metric teacher 1/m
     valid: NDArray[np.bool_]  # [N, H, W]; False where r means nothing, sky included
     sky: NDArray[np.bool_]  # [N, H, W]
+    features: NDArray[np.float16] | None = None  # [N, C, h, w]: the last fused ones, of any stride; None: it has none
 
     def __post_init__(self) -> None:
         shapes = {self.inverse_depth.shape, self.valid.shape, self.sky.shape}
@@ -39,15 +41,21 @@ class RelativeDepth:
             raise DataError("teacher output: a pixel is both valid and sky")
         if not np.isfinite(self.inverse_depth[self.valid]).all():
             raise DataError("teacher output: inverse_depth is not finite on a valid pixel")
+        if self.features is not None and (self.features.ndim != 4 or len(self.features) != len(self.valid)):
+            raise DataError(f"teacher output: features must be [N, C, h, w] of N images, got {self.features.shape}")
 
 
 class Teacher(Protocol):
-    """A frozen depth model that natively predicts relative depth."""
+    """A frozen depth model, relative or metric."""
 
     name: str
     licence: str
     """Of the weights; part of the lineage of every student it teaches."""
+    fingerprint: str
+    """Changes whenever its labels may: of weights and settings, what a label cache is keyed by."""
+    metric: bool
+    """`inverse_depth` is 1/m as it stands: it is not aligned."""
 
-    def __call__(self, sample: TeacherInput) -> RelativeDepth:
+    def __call__(self, sample: TeacherInput) -> TeacherLabel:
         """Return the relative depth of every camera; a dead camera is valid nowhere."""
         ...

@@ -63,7 +63,15 @@ class SamplePreparer:
         lidar = visible_lidar(sample, plans.network_rig)
         truth_m = None if sample.truth is None else truth_depth_m(sample, plans, "dense")
         sky_truth = truth_sky(sample, plans)
-        given = TeacherInput(frame.frame_id, frame.rig.names, images, frame.camera_valid, truth_m, sky_truth)
+        given = TeacherInput(
+            frame.frame_id,
+            frame.rig.names,
+            images,
+            frame.camera_valid,
+            focal_px=_focal_px(plans.network_rig),
+            truth_depth_m=truth_m,
+            truth_sky=sky_truth,
+        )
         relative, teacher_valid, sky = self._teach(given)
         return PreparedSample(
             sample_id=frame.frame_id,
@@ -109,6 +117,13 @@ def _in_mirrored_street(sample: Sample) -> Sample:
 
 def _in_mirrored_motion(frame: SurroundFrame) -> SurroundFrame:
     return replace(frame, T_world_ego=None if frame.T_world_ego is None else mirrored_pose(frame.T_world_ego))
+
+
+def _focal_px(rig: Rig) -> NDArray[np.float32]:
+    """Return the mean of fx and fy of each camera [N], NaN for a lens that is no pinhole."""
+    pinhole = [camera.lens.model == "pinhole" for camera in rig.cameras]
+    means = [0.5 * (camera.K[0, 0] + camera.K[1, 1]) for camera in rig.cameras]
+    return np.where(pinhole, means, np.nan).astype(np.float32)
 
 
 def unit_range(relative: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float16]:

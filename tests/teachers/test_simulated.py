@@ -10,7 +10,7 @@ import pytest
 from surround_depth.errors import DataError
 from surround_depth.teachers.build import TeacherConfig, build_teacher
 from surround_depth.teachers.simulated import SimulatedTeacher, SimulatedTeacherConfig, _waves, box_blur
-from surround_depth.teachers.teacher import RelativeDepth, TeacherInput
+from surround_depth.teachers.teacher import TeacherInput, TeacherLabel
 
 N, H, W = 2, 24, 32
 
@@ -21,7 +21,7 @@ def sample() -> TeacherInput:
     sky[:, :6] = True
     depth_m[sky] = np.nan
     images = np.zeros((N, H, W, 3), np.uint8)
-    return TeacherInput("frame-1", ("LEFT", "RIGHT"), images, np.ones(N, bool), depth_m, sky)
+    return TeacherInput("frame-1", ("LEFT", "RIGHT"), images, np.ones(N, bool), None, depth_m, sky)
 
 
 def test_an_oracle_is_the_inverse_depth_up_to_scale_and_shift() -> None:
@@ -82,11 +82,11 @@ def test_waves_are_the_sum_of_plane_waves() -> None:
 def test_relative_depth_refuses_contradictions() -> None:
     r, yes = np.zeros((1, 2, 2), np.float32), np.ones((1, 2, 2), bool)
     with pytest.raises(DataError, match="both valid and sky"):
-        RelativeDepth(r, yes, yes)
+        TeacherLabel(r, yes, yes)
     with pytest.raises(DataError, match="share a shape"):
-        RelativeDepth(r, yes[0], ~yes)
+        TeacherLabel(r, yes[0], ~yes)
     with pytest.raises(DataError, match="not finite"):
-        RelativeDepth(r * np.nan, yes, ~yes)
+        TeacherLabel(r * np.nan, yes, ~yes)
 
 
 def test_build() -> None:
