@@ -39,8 +39,10 @@ class LossConfig(StrictModel):
     photometric: PhotometricConfig = PhotometricConfig()
     """Depth from the pictures alone, over space and time."""
     pool: Literal["sample", "image", "batch"] = "sample"
-    assign: Literal["twohot", "gauss"] = "twohot"
-    sigma: float = Field(default=1.0, gt=0.0)
+    assign: Literal["twohot", "gauss"] = "gauss"
+    """How a teacher's depth becomes probabilities. Two-hot ones are as sharp as the grid: a student that learns them
+    errs by a third more on rigs it has not seen (docs/results/2026-11-26-student.md)."""
+    sigma: float = Field(default=2.0, gt=0.0)
     """Width of `assign: gauss`, in mean bin widths."""
     ramp: float = Field(default=0.05, ge=0.0, le=1.0)
     """Share of the steps over which teacher terms grow from 0 to their weight."""

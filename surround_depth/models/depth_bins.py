@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from surround_depth.models.config import BinConfig, BinMean
 
 _LEAST_PROBABILITY = 1e-8  # its logarithm is finite, and far below any that matters
+_GROUND_WIDTH = 2.0
+"""Standard deviation of the ground's bump, in bins: that of the targets (`losses.build.LossConfig.sigma`). A street is
+no plane; a bump of one bin punishes the ground wherever it is a tenth off, and the gate learns to stay shut."""
 _MAX_LOG_WIDTH = 1.0  # an adaptive bin is at most e^2 times as wide as another
 CANONICAL_REACH = 4.0
 """How far a camera's focal length may lie from the canonical one, in network pixels, either way."""
@@ -84,7 +87,7 @@ def toward_ground(depth_m: Tensor, gate: Tensor, ground_per_m: Tensor) -> Tensor
 def mixed_with_ground(logits: Tensor, gate: Tensor, ground_per_m: Tensor, grid: BinGrid) -> Tensor:
     """Return log probabilities [B, N, M, h, w] of bins and ground together, for the losses that compare distributions.
 
-    The ground is a bump of one bin's width around its depth; its share is that of `toward_ground`.
+    The ground is a bump around its depth; its share is that of `toward_ground`.
 
     Args:
         logits: of the bins alone [B, N, M, h, w].
@@ -92,7 +95,8 @@ def mixed_with_ground(logits: Tensor, gate: Tensor, ground_per_m: Tensor, grid: 
     """
     M = grid.centers_m.shape[-1]
     bin_width = torch.log(grid.edges_m[..., -1:] / grid.edges_m[..., :1])[..., None, None] / M
-    deviation = (torch.log(grid.centers_m)[..., None, None] + torch.log(ground_per_m)[:, :, None]) / bin_width
+    off = torch.log(grid.centers_m)[..., None, None] + torch.log(ground_per_m)[:, :, None]
+    deviation = off / (_GROUND_WIDTH * bin_width)
     ground = torch.softmax(-0.5 * deviation.square(), dim=2)
     share = torch.sigmoid(gate)[:, :, None]
     return torch.log(torch.softmax(logits, dim=2) * (1.0 - share) + ground * share + _LEAST_PROBABILITY)
