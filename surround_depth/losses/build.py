@@ -88,6 +88,10 @@ class Targets:
     """d_A, the teacher aligned to metres (D3): positive everywhere, meaningful inside `teacher_mask`."""
     teacher_mask: Tensor
     """m_kd: camera alive, not own body, not sky, teacher finite, alignment usable."""
+    relative: Tensor | None = None
+    """r, 0 (farthest) to 1 (nearest) per image; meaningful inside `teacher_mask`."""
+    features: Tensor | None = None
+    """Of the teacher [B, N, C, h, w]; None where no loss asks for them."""
     context: ViewContext | None = None
     """What the photometric term compares with; None where that is off."""
 

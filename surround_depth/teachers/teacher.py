@@ -20,8 +20,13 @@ class TeacherInput:
     images: NDArray[np.uint8]  # [N, H, W, 3] RGB
     camera_valid: NDArray[np.bool_]  # [N]
     focal_px: NDArray[np.float32] | None = None  # [N], mean of fx and fy at this size; NaN for lenses that have none
+    rays: NDArray[np.float32] | None = None  # [N, H/8, W/8, 3], unit, camera frame: for a teacher that sees the rig
+    T_ego_cam: NDArray[np.float32] | None = None  # [N, 4, 4]
     truth_depth_m: NDArray[np.float32] | None = None  # [N, H, W], NaN where none
     truth_sky: NDArray[np.bool_] | None = None  # [N, H, W]
+    label_id: str | None = None
+    """SHA-256 of all but the teacher that its label depends on (`training.label_id`), for who keeps labels. None: a
+    framing drawn at random, which will not come again."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +53,22 @@ class TeacherLabel:
 class Teacher(Protocol):
     """A frozen depth model, relative or metric."""
 
-    name: str
-    licence: str
-    """Of the weights; part of the lineage of every student it teaches."""
-    fingerprint: str
-    """Changes whenever its labels may: of weights and settings, what a label cache is keyed by."""
-    metric: bool
-    """`inverse_depth` is 1/m as it stands: it is not aligned."""
+    @property
+    def name(self) -> str: ...
+    @property
+    def licence(self) -> str:
+        """Of the weights; part of the lineage of every student it teaches."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever its labels may: of weights and settings, what a label cache is keyed by."""
+        ...
+
+    @property
+    def metric(self) -> bool:
+        """Whether `inverse_depth` is 1/m as it stands: then it is not aligned."""
+        ...
 
     def __call__(self, sample: TeacherInput) -> TeacherLabel:
         """Return the relative depth of every camera; a dead camera is valid nowhere."""

@@ -41,6 +41,8 @@ class Batch:
     lidar_index: Tensor  # int64 [P] into the flat [B, N, H, W]
     lidar_depth_m: Tensor  # float32 [P]
     relative: Tensor  # float16 [B, N, H, W]
+    metric_range: Tensor  # float32 [B, N, 2]
+    features: Tensor | None = None  # float16 [B, N, C, h, w]
     context: ViewContext | None = None
 
     @property
@@ -145,6 +147,8 @@ def collate(samples: list[PreparedSample]) -> Batch:
         lidar_index=torch.from_numpy(np.concatenate(lidar_index)),
         lidar_depth_m=torch.from_numpy(np.concatenate([sample.lidar_depth_m for sample in samples])),
         relative=stack("relative"),
+        metric_range=stack("metric_range"),
+        features=None if samples[0].features is None else stack("features"),
         context=_context(samples),
     )
 

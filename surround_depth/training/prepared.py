@@ -28,6 +28,8 @@ class PreparedSample:
     relative: NDArray[np.float16]  # r [N, H, W], 0 (farthest) to 1 per image
     teacher_valid: NDArray[np.bool_]  # [N, H, W]
     sky: NDArray[np.bool_]  # [N, H, W]
+    metric_range: NDArray[np.float32]  # [N, 2]: 1/depth = first + second * relative, in 1/m; NaN of a relative teacher
+    features: NDArray[np.float16] | None = None  # [N, C, h, w], where the teacher has any and the losses ask for them
     context: PreparedContext | None = None  # the neighbouring pictures, where the photometric term is on
 
     @property
@@ -50,7 +52,9 @@ def pad_cameras(sample: PreparedSample, n_cameras: int) -> PreparedSample:
         return sample
     living = np.flatnonzero(sample.camera_valid)
     sources = np.resize(living if living.size else np.arange(len(sample.images)), n_dead)
-    blank = ("camera_valid", "own_body", "relative", "teacher_valid", "sky")
+    blank = ["camera_valid", "own_body", "relative", "teacher_valid", "sky", "metric_range"]
+    if sample.features is not None:
+        blank.append("features")
     repeated = ("images", "rays", "T_ego_cam")
     arrays: dict[str, NDArray[Any]] = {name: getattr(sample, name) for name in (*blank, *repeated)}
     padding = {name: np.zeros_like(arrays[name], shape=(n_dead, *arrays[name].shape[1:])) for name in blank}
@@ -81,5 +85,6 @@ def mirror(sample: PreparedSample) -> PreparedSample:
         relative=sample.relative[..., ::-1],
         teacher_valid=sample.teacher_valid[..., ::-1],
         sky=sample.sky[..., ::-1],
+        features=None if sample.features is None else sample.features[..., ::-1],
         context=None if sample.context is None else mirror_context(sample.context),
     )

@@ -25,18 +25,24 @@ from surround_depth.imaging import (
     plan_images,
 )
 from surround_depth.rig import Rig
-from surround_depth.teachers.teacher import Teacher, TeacherInput
+from surround_depth.teachers.teacher import Teacher, TeacherInput, TeacherLabel
 from surround_depth.training.config import SweepConfig
 from surround_depth.training.context import prepare_context
+from surround_depth.training.label_id import label_id
 from surround_depth.training.prepared import PreparedSample, mirror
 
 
 class SamplePreparer:
-    """Turns recorded samples into network samples; plans every rig once, other framings when they are drawn."""
+    """Turns recorded samples into network samples; plans every rig once, other framings when they are drawn.
 
-    def __init__(self, spec: InputSpec, teacher: Teacher | None) -> None:
+    Args:
+        features: keep the teacher's features.
+    """
+
+    def __init__(self, spec: InputSpec, teacher: Teacher | None, *, features: bool = False) -> None:
         self.spec = spec
         self.teacher = teacher
+        self.features = features
         self._plans: dict[str, ImagePlans] = {}
 
     def prepare(
@@ -59,20 +65,11 @@ class SamplePreparer:
             around = None if around is None else tuple(frame and _in_mirrored_motion(frame) for frame in around)
         frame = sample.frame
         plans = self._plans_of(frame.rig, framing)
-        images = plans.prepare(frame.images)
+        given = self._teacher_input(sample, plans, framing)
+        images = given.images
         lidar = visible_lidar(sample, plans.network_rig)
-        truth_m = None if sample.truth is None else truth_depth_m(sample, plans, "dense")
-        sky_truth = truth_sky(sample, plans)
-        given = TeacherInput(
-            frame.frame_id,
-            frame.rig.names,
-            images,
-            frame.camera_valid,
-            focal_px=_focal_px(plans.network_rig),
-            truth_depth_m=truth_m,
-            truth_sky=sky_truth,
-        )
-        relative, teacher_valid, sky = self._teach(given)
+        label = self._label(given)
+        relative, metric_range = unit_range(label.inverse_depth, label.valid)
         return PreparedSample(
             sample_id=frame.frame_id,
             images=images,
@@ -83,10 +80,16 @@ class SamplePreparer:
             lidar_index=lidar.flat_index,
             lidar_depth_m=lidar.depth_m,
             relative=relative,
-            teacher_valid=teacher_valid,
-            sky=sky,
+            teacher_valid=label.valid,
+            sky=label.sky,
+            metric_range=metric_range if self._metric else np.full_like(metric_range, np.nan),
+            features=label.features if self.features else None,
             context=None if around is None else prepare_context(frame, images, around, plans),
         )
+
+    def teacher_input(self, sample: Sample) -> TeacherInput:
+        """Return what a teacher is given of `sample` as the engine frames it: what labels are kept of."""
+        return self._teacher_input(sample, self._plans_of(sample.frame.rig), ENGINE_FRAMING)
 
     def truths_m(self, sample: Sample) -> dict[TruthKind, NDArray[np.float32]]:
         """Return every true depth [N, H, W] that `sample` has, the most exact first, as evaluation takes it."""
@@ -101,12 +104,43 @@ class SamplePreparer:
             self._plans[key] = plan_images(rig, self.spec)
         return self._plans[key]
 
-    def _teach(self, given: TeacherInput) -> tuple[NDArray[np.float16], NDArray[np.bool_], NDArray[np.bool_]]:
+    def _teacher_input(self, sample: Sample, plans: ImagePlans, framing: Framing) -> TeacherInput:
+        frame = sample.frame
+        return TeacherInput(
+            frame.frame_id,
+            frame.rig.names,
+            plans.prepare(frame.images),
+            frame.camera_valid,
+            focal_px=_focal_px(plans.network_rig),
+            rays=plans.rays,
+            T_ego_cam=plans.network_rig.T_ego_cam.astype(np.float32),
+            truth_depth_m=None if sample.truth is None else truth_depth_m(sample, plans, "dense"),
+            truth_sky=truth_sky(sample, plans),
+            label_id=None if self.teacher is None or framing != ENGINE_FRAMING else label_id(sample, self.spec),
+        )
+
+    @property
+    def _metric(self) -> bool:
+        return self.teacher is not None and self.teacher.metric
+
+    def _label(self, given: TeacherInput) -> TeacherLabel:
+        """Return the teacher's labels; where there is no teacher, no pixel is valid.
+
+        Raises:
+            ConfigError: the losses need features, and the teacher has none.
+        """
+        nothing = np.zeros(given.images.shape[:3], bool)
         if self.teacher is None:
-            nothing = np.zeros(given.images.shape[:3], bool)
-            return np.zeros(nothing.shape, np.float16), nothing, nothing
-        label = self.teacher(given)
-        return unit_range(label.inverse_depth, label.valid), label.valid, label.sky
+            label = TeacherLabel(np.zeros(nothing.shape, np.float32), nothing, nothing)
+        else:
+            label = self.teacher(given)
+        if self.features and label.features is None:
+            name = "none" if self.teacher is None else self.teacher.name
+            raise ConfigError(
+                f"teacher {name} brings no features, which the losses on features and relations need; choose another "
+                "teacher.kind, or set their weights to 0"
+            )
+        return label
 
 
 def _in_mirrored_street(sample: Sample) -> Sample:
@@ -126,18 +160,23 @@ def _focal_px(rig: Rig) -> NDArray[np.float32]:
     return np.where(pinhole, means, np.nan).astype(np.float32)
 
 
-def unit_range(relative: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float16]:
+def unit_range(
+    relative: NDArray[np.float32], valid: NDArray[np.bool_]
+) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
     """Return r moved to 0 (farthest valid pixel) .. 1 (nearest) per image [N, H, W], in float16; 0 where not valid.
 
-    r has no scale or shift of its own, and with the far end at 0 float16 keeps the far depths apart.
+    With the far end at 0 float16 keeps the far depths apart. Beside it, per image, the value that 0 stands for and the
+    span to 1 [N, 2]: of a relative teacher they mean nothing, of a metric one they give back its inverse depth.
     """
-    stored = np.zeros(relative.shape, np.float16)
+    stored, ranges = np.zeros(relative.shape, np.float16), np.zeros((len(relative), 2), np.float32)
     for i in range(len(relative)):
         seen = relative[i][valid[i]]
         if seen.size:
             low, high = seen.min(), seen.max()
-            stored[i][valid[i]] = (seen - low) / max(float(high - low), 1e-12)
-    return stored
+            span = max(float(high - low), 1e-12)
+            stored[i][valid[i]] = (seen - low) / span
+            ranges[i] = low, span
+    return stored, ranges
 
 
 class SampleStore:

@@ -6,7 +6,7 @@ import torch
 
 from surround_depth.losses.build import Targets
 from surround_depth.models.config import BinConfig
-from surround_depth.teachers.alignment import aligned_depth, fit_affine
+from surround_depth.teachers.alignment import AffineFit, aligned_depth, fit_affine
 from surround_depth.training.dataset import Batch
 
 
@@ -16,12 +16,22 @@ def make_targets(batch: Batch, bins: BinConfig) -> Targets:
     seen = ~batch.own_body & (batch.camera_valid > 0.5)[:, :, None, None]
     in_range = (lidar_m > bins.min_depth_m) & (lidar_m < bins.max_depth_m)  # False on NaN
     lidar_mask = in_range & seen
-    fit = fit_affine(relative, lidar_m, lidar_mask & batch.teacher_valid)
+    fit = _known_or(batch, fit_affine(relative, lidar_m, lidar_mask & batch.teacher_valid))
     return Targets(
         lidar_m=lidar_m,
         lidar_mask=lidar_mask,
         sky=batch.sky & seen,
         teacher_m=aligned_depth(torch.nan_to_num(relative), fit, bins.min_depth_m, bins.max_depth_m),
         teacher_mask=batch.teacher_valid & seen & fit.usable[..., None, None],
+        relative=relative,
+        features=batch.features,
         context=batch.context,
     )
+
+
+def _known_or(batch: Batch, fit: AffineFit) -> AffineFit:
+    """Return the scale and shift that a metric teacher brings, and the fitted ones of a relative teacher."""
+    shift, scale = batch.metric_range.double().unbind(-1)
+    metric = torch.isfinite(scale)
+    usable = torch.where(metric, scale > 0, fit.usable)
+    return AffineFit(torch.where(metric, scale, fit.scale), torch.where(metric, shift, fit.shift), usable)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from surround_depth.errors import DataError
+from surround_depth.errors import ConfigError, DataError
 from surround_depth.teachers.build import TeacherConfig, build_teacher
 from surround_depth.teachers.simulated import SimulatedTeacher, SimulatedTeacherConfig, _waves, box_blur
 from surround_depth.teachers.teacher import TeacherInput, TeacherLabel
@@ -21,7 +21,7 @@ def sample() -> TeacherInput:
     sky[:, :6] = True
     depth_m[sky] = np.nan
     images = np.zeros((N, H, W, 3), np.uint8)
-    return TeacherInput("frame-1", ("LEFT", "RIGHT"), images, np.ones(N, bool), None, depth_m, sky)
+    return TeacherInput("frame-1", ("LEFT", "RIGHT"), images, np.ones(N, bool), truth_depth_m=depth_m, truth_sky=sky)
 
 
 def test_an_oracle_is_the_inverse_depth_up_to_scale_and_shift() -> None:
@@ -92,3 +92,35 @@ def test_relative_depth_refuses_contradictions() -> None:
 def test_build() -> None:
     assert isinstance(build_teacher(TeacherConfig()), SimulatedTeacher)
     assert build_teacher(TeacherConfig(kind="none")) is None
+
+
+def test_the_default_label_is_what_the_shipped_students_learnt_from() -> None:
+    label = SimulatedTeacher()(sample())
+    recorded = [
+        [1.1731845, 1.3769045],
+        [1.3424208, 1.0846425],
+    ]  # at commit 3f7c7c4, before scale and shift were options
+    assert np.allclose(label.inverse_depth[:, [10, 20], [5, 30]], recorded, atol=1e-6)
+
+
+def test_scale_and_shift_are_drawn_within_their_ranges() -> None:
+    exact = {"edge_blur_px": 0.0, "bias": 0.0, "noise": 0.0}
+    config = SimulatedTeacherConfig(**exact, scale=(3.0, 4.0), shift=(5.0, 5.0))
+    found = []
+    for i in range(8):
+        given = replace(sample(), sample_id=f"frame-{i}")
+        assert given.truth_depth_m is not None
+        label = SimulatedTeacher(config)(given)
+        seen = label.valid[0]
+        scale = (label.inverse_depth[0][seen] - 5.0) * given.truth_depth_m[0][seen]
+        assert np.ptp(scale) < 1e-3
+        found.append(float(scale.mean()))
+    assert min(found) >= 3.0
+    assert max(found) <= 4.0
+    assert np.ptp(found) > 0.3  # each image its own
+
+
+@pytest.mark.parametrize("wrong, complaint", [({"scale": (2.0, 1.0)}, "no range"), ({"scale": (0.0, 1.0)}, "above 0")])
+def test_ranges_that_cannot_be_meant_are_refused(wrong: dict, complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        SimulatedTeacherConfig(**wrong)

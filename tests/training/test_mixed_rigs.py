@@ -49,6 +49,7 @@ def ring(n_cameras: int, seed: int) -> PreparedSample:
         relative=rng.uniform(0, 1, shape).astype(np.float16),
         teacher_valid=~sky,
         sky=sky,
+        metric_range=np.full((n_cameras, 2), np.nan, np.float32),
     )
 
 

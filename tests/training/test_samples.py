@@ -49,10 +49,12 @@ def test_teacher_labels_are_stored_far_to_near(prepared: PreparedSample, truth_m
 
 def test_unit_range_keeps_far_depths_apart_in_float16() -> None:
     depth_m = np.array([[[1.0, 70.0, 71.0, 80.0]]], np.float32)
-    stored = unit_range(20.0 / depth_m + 1.0, np.ones((1, 1, 4), bool)).astype(np.float64)[0, 0]
-    back_m = 1.0 / (stored * (1.0 - 1 / 80.0) + 1 / 80.0)
+    stored, ranges = unit_range(1.0 / depth_m, np.ones((1, 1, 4), bool))
+    assert ranges[0] == pytest.approx([1 / 80.0, 1.0 - 1 / 80.0])
+    back_m = 1.0 / (ranges[0, 0] + ranges[0, 1] * stored[0, 0].astype(np.float64))
     assert back_m == pytest.approx(depth_m[0, 0], rel=2e-3)
-    assert (unit_range(depth_m, np.zeros((1, 1, 4), bool)) == 0).all()
+    assert (unit_range(20.0 / depth_m + 1.0, np.ones((1, 1, 4), bool))[0] == stored).all()  # no scale of its own
+    assert (unit_range(depth_m, np.zeros((1, 1, 4), bool))[0] == 0).all()
 
 
 def test_without_a_teacher_nothing_is_valid(fake_sequence) -> None:  # type: ignore[no-untyped-def]
