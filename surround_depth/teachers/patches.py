@@ -1,0 +1,68 @@
+"""A teacher's opinion of parts of a picture: four overlapping windows, each shown to it alone (distillation.md, D8).
+
+A relative teacher spends its range on what it sees, so a window shows it more of what is far, in a frame of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surround_depth.teachers.teacher import Teacher, TeacherInput
+
+_WINDOW_SHARE = 0.6
+
+
+@dataclass(frozen=True)
+class PatchLabels:
+    """P windows of N cameras. Every patch of a relative teacher has its own unknown scale and shift."""
+
+    inverse_depth: NDArray[np.float32]  # r [N, P, h, w], large = near
+    valid: NDArray[np.bool_]  # [N, P, h, w]
+    sky: NDArray[np.bool_]  # [N, P, h, w]
+    windows: NDArray[np.int64]  # [P, 4]: top, left, height, width in pixels of the whole picture
+
+
+def patch_windows(height_px: int, width_px: int) -> NDArray[np.int64]:
+    """Return the windows [4, 4] of a picture: top, left, height, width of its four corners, row by row.
+
+    Each has 0.6 of both sides, rounded to whole pixels, so that neighbours share a fifth of the picture. All four are
+    of one size and together cover every pixel. Source: ours [O], D8 (P2 gives neither number nor overlap).
+    """
+    height, width = round(_WINDOW_SHARE * height_px), round(_WINDOW_SHARE * width_px)
+    corners = [(top, left) for top in (0, height_px - height) for left in (0, width_px - width)]
+    return np.array([(top, left, height, width) for top, left in corners], dtype=np.int64)
+
+
+def label_patches(teacher: Teacher, sample: TeacherInput) -> PatchLabels:
+    """Return the teacher's labels of each of the windows of `patch_windows`, each shown to it as a picture of its own.
+
+    A window has its own sample id, so a teacher that draws by it draws anew. The focal length in pixels is that of the
+    whole picture: a crop does not change it.
+
+    Raises:
+        what the teacher raises.
+    """
+    windows = patch_windows(*sample.images.shape[1:3])
+    labels = [teacher(_window_of(sample, index, window.tolist())) for index, window in enumerate(windows)]
+    return PatchLabels(
+        inverse_depth=np.stack([label.inverse_depth for label in labels], axis=1),
+        valid=np.stack([label.valid for label in labels], axis=1),
+        sky=np.stack([label.sky for label in labels], axis=1),
+        windows=windows,
+    )
+
+
+def _window_of(sample: TeacherInput, index: int, window: list[int]) -> TeacherInput:
+    top, left, height, width = window
+    rows, columns = slice(top, top + height), slice(left, left + width)
+    truth_m, sky = sample.truth_depth_m, sample.truth_sky
+    return replace(
+        sample,
+        sample_id=f"{sample.sample_id}/window-{index}",
+        images=np.ascontiguousarray(sample.images[:, rows, columns]),
+        truth_depth_m=None if truth_m is None else np.ascontiguousarray(truth_m[:, rows, columns]),
+        truth_sky=None if sky is None else np.ascontiguousarray(sky[:, rows, columns]),
+    )
