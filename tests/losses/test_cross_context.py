@@ -131,9 +131,9 @@ def test_gradient_match_by_hand() -> None:
 
 
 def test_gradient_match_skips_pairs_with_a_masked_pixel() -> None:
-    depth_m, r = row([*DEPTH_M[:3], NAN, *DEPTH_M[3:]]), row([*R[:3], NAN, *R[3:]])
-    # scale 0: 5 + 5, gap, 25; every 2nd: pixels 0, 2, 4: 10 + 5; every 4th: pixels 0, 4: 15
-    assert gradient_match(depth_m, r, r.isfinite()).value.item() == pytest.approx(65 / 11 / 5, rel=1e-4)
+    depth_m, r = row([*DEPTH_M[:2], NAN, *DEPTH_M[2:]]), row([*R[:2], NAN, *R[2:]])
+    # scale 0: 5, gap, 5 + 25; every 2nd: 10, gap, -5: nothing; every 4th, over the gap: 10 to -5
+    assert gradient_match(depth_m, r, r.isfinite()).value.item() == pytest.approx(50 / 11 / 5, rel=1e-4)
 
 
 def test_feature_cosine_by_hand() -> None:
