@@ -4,25 +4,75 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from surround_depth.config import StrictModel
 from surround_depth.errors import ConfigError
+from surround_depth.teachers.depth_anything import DepthAnythingConfig, DepthAnythingTeacher
+from surround_depth.teachers.ensemble import AssistedTeacher
 from surround_depth.teachers.simulated import SimulatedTeacher, SimulatedTeacherConfig
 from surround_depth.teachers.teacher import Teacher
+
+
+class SingleTeacherConfig(StrictModel):
+    """One model that labels by itself."""
+
+    kind: Literal["simulated", "depth_anything"]
+    simulated: SimulatedTeacherConfig = SimulatedTeacherConfig()
+    depth_anything: DepthAnythingConfig = DepthAnythingConfig()
+
+
+class AssistantConfig(StrictModel):
+    """Two teachers of which one is chosen for each sample: see `AssistedTeacher`."""
+
+    primary: SingleTeacherConfig
+    assistant: SingleTeacherConfig
+    primary_share: float = Field(default=0.7, ge=0.0, le=1.0)
+    """Of the samples; 7 : 3 in arXiv 2502.19204 [V]."""
+    seed: int = 0
 
 
 class TeacherConfig(StrictModel):
     """The teacher of a training run; `none` trains on LiDAR alone."""
 
-    kind: Literal["simulated", "none"] = "simulated"
+    kind: Literal["simulated", "depth_anything", "assistant", "none"] = "simulated"
     simulated: SimulatedTeacherConfig = SimulatedTeacherConfig()
+    depth_anything: DepthAnythingConfig = DepthAnythingConfig()
+    assistant: AssistantConfig | None = None
 
 
 def build_teacher(config: TeacherConfig) -> Teacher | None:
-    """Return the teacher, or None for training on LiDAR alone."""
+    """Return the teacher, or None for training on LiDAR alone; weights are read at the first sample.
+
+    Raises:
+        ConfigError: a model cannot be found, or the pair of `assistant` is missing, twice the same or has features.
+    """
     match config.kind:
-        case "simulated":
-            return SimulatedTeacher(config.simulated)
+        case "simulated" | "depth_anything":
+            return _single(config.kind, config.simulated, config.depth_anything)
+        case "assistant":
+            return _assisted(config.assistant)
         case "none":
             return None
         case _:
             raise ConfigError(f"teacher.kind: '{config.kind}' is unknown")
+
+
+def _single(kind: str, simulated: SimulatedTeacherConfig, depth_anything: DepthAnythingConfig) -> Teacher:
+    return SimulatedTeacher(simulated) if kind == "simulated" else DepthAnythingTeacher(depth_anything)
+
+
+def _assisted(config: AssistantConfig | None) -> Teacher:
+    if config is None:
+        raise ConfigError("teacher.assistant is missing: kind 'assistant' needs two teachers, primary and assistant")
+    pair = (config.primary, config.assistant)
+    if pair[0] == pair[1]:
+        raise ConfigError("teacher.assistant: primary and assistant are the same; then the primary alone is meant")
+    for role, one in zip(("primary", "assistant"), pair, strict=True):
+        if one.kind == "depth_anything" and one.depth_anything.features:
+            raise ConfigError(
+                f"teacher.assistant.{role}.depth_anything.features: features of two models are of different spaces and "
+                "are not passed on; set it to false"
+            )
+    primary, assistant = (_single(one.kind, one.simulated, one.depth_anything) for one in pair)
+    return AssistedTeacher(primary, assistant, primary_share=config.primary_share, seed=config.seed)

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from surround_depth.config import StrictModel
-from surround_depth.errors import DataError
+from surround_depth.errors import ConfigError, DataError
 from surround_depth.teachers.teacher import TeacherInput, TeacherLabel
 
 
 class SimulatedTeacherConfig(StrictModel):
-    """How far the teacher is from the truth. All zeros: an oracle up to scale and shift."""
+    """How far the teacher is from the truth. Without blur, bias and noise: an oracle up to scale and shift."""
 
     seed: int = 0
     edge_blur_px: float = Field(default=1.0, ge=0.0)
@@ -30,8 +30,19 @@ class SimulatedTeacherConfig(StrictModel):
     """Amplitude of a smooth relative error (a few waves over the image)."""
     noise: float = Field(default=0.01, ge=0.0, lt=1.0)
     """Standard deviation of relative noise per pixel."""
+    scale: tuple[float, float] = (2.0, 20.0)
+    """Least and greatest factor on inverse depth in 1/m, drawn evenly for each image; both the same: one for all."""
+    shift: tuple[float, float] = (-1.0, 1.0)
+    """Least and greatest number added after that, drawn evenly for each image."""
     far_depth_m: float = Field(default=200.0, gt=0.0)
     """Sky and unknown depths enter the edge blur as if at this depth."""
+
+    def model_post_init(self, _: object) -> None:
+        for key, (low, high) in (("scale", self.scale), ("shift", self.shift)):
+            if low > high:
+                raise ConfigError(f"teacher.simulated.{key}: [{low}, {high}] is no range; give the lesser number first")
+        if self.scale[0] <= 0.0:
+            raise ConfigError(f"teacher.simulated.scale: {self.scale[0]} is not above 0; near must stay large")
 
 
 class SimulatedTeacher:
@@ -72,7 +83,7 @@ class SimulatedTeacher:
         inverse = box_blur(inverse, round(self.config.edge_blur_px))
         inverse *= 1.0 + self.config.bias * _waves((truth_m.shape[0], truth_m.shape[1]), rng)
         inverse *= 1.0 + self.config.noise * rng.standard_normal(truth_m.shape)
-        scale, shift = rng.uniform(2.0, 20.0), rng.uniform(-1.0, 1.0)
+        scale, shift = rng.uniform(*self.config.scale), rng.uniform(*self.config.shift)
         return (scale * inverse + shift).astype(np.float32)
 
 

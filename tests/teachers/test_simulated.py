@@ -99,7 +99,7 @@ def test_the_default_label_is_what_the_shipped_students_learnt_from() -> None:
     recorded = [
         [1.1731845, 1.3769045],
         [1.3424208, 1.0846425],
-    ]  # at commit 3f7c7c4, before scale and shift were options
+    ]  # of commit 3f7c7c4
     assert np.allclose(label.inverse_depth[:, [10, 20], [5, 30]], recorded, atol=1e-6)
 
 
