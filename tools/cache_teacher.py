@@ -19,7 +19,7 @@ from surround_depth.errors import EXIT_USER_ERROR, ConfigError, run_cli
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from surround_depth.training.labelling import LabelReport, StoredLabel
+    from surround_depth.training.labelling import LabelReport
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -41,17 +41,17 @@ class TerminalWatcher:
         self._shown = shown
         self._bar: tqdm[NoReturn] | None = None
 
-    def on_start(self, n_labels: int) -> None:
+    def on_start(self, n_samples: int) -> None:
         if self._shown:
             from tqdm import tqdm
 
-            self._bar = tqdm(total=n_labels, unit="label", desc="labelling", dynamic_ncols=True, mininterval=1.0)
+            self._bar = tqdm(total=n_samples, unit="sample", desc="labelling", dynamic_ncols=True, mininterval=1.0)
 
-    def on_label(self, label: StoredLabel) -> None:
+    def on_sample(self, name: str, labels: LabelReport) -> None:
         if self._bar is None:
             return
-        if label.replaced_damage:
-            self._bar.write(f"{label.sample}: its label was damaged; made anew")
+        if labels.n_damaged:
+            self._bar.write(f"{name}: a label was damaged; made anew")
         self._bar.update(1)
 
     def close(self) -> None:
@@ -62,13 +62,12 @@ class TerminalWatcher:
 def lines_of(report: LabelReport, arguments: argparse.Namespace) -> list[str]:
     """Return what to print at the end."""
     damaged = f" ({report.n_damaged} in place of damaged ones)" if report.n_damaged else ""
-    speed = f", {report.labels_per_s:.1f} labels/s" if report.n_made else ""
     options = [word for one in (*arguments.set, f"teacher.cache={arguments.cache}") for word in ("--set", one)]
     command = shlex.join(["python", "tools/train_fsmde.py", "--config", arguments.config, *options])
+    size = f"{report.bytes_per_sample / 1e3:.0f} kB each, {report.n_bytes / 1e6:.1f} MB in all"
     return [
         f"{arguments.cache}: {report.n_made} labels made{damaged}, {report.n_kept} were there",
-        f"{report.bytes_per_label / 1e3:.0f} kB a label, {report.n_bytes / 1e6:.1f} MB in all; "
-        f"{report.seconds:.1f} s{speed}",
+        f"{report.n_samples} samples: {size}; {report.seconds:.1f} s, {report.samples_per_s:.1f} samples/s",
         f"next: {command}",
     ]
 
@@ -83,7 +82,8 @@ def main() -> int:
     from surround_depth.teachers.build import build_teacher
     from surround_depth.training.config import TrainConfig
     from surround_depth.training.drives import open_drives
-    from surround_depth.training.labelling import LabelReport, label_samples, label_task, open_caches, teacher_on
+    from surround_depth.training.label_task import label_task, teacher_on
+    from surround_depth.training.labelling import LabelReport, label_samples, open_caches
     from surround_depth.training.process import PeerError, start_processes
 
     config = load_config(TrainConfig, arguments.config, arguments.set)

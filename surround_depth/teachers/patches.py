@@ -5,6 +5,7 @@ A relative teacher spends its range on what it sees, so a window shows it more o
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -46,13 +47,24 @@ def label_patches(teacher: Teacher, sample: TeacherInput) -> PatchLabels:
         what the teacher raises.
     """
     windows = patch_windows(*sample.images.shape[1:3])
-    labels = [teacher(_window_of(sample, index, window.tolist())) for index, window in enumerate(windows)]
+    labels = [teacher(one) for one in window_inputs(sample)]
     return PatchLabels(
         inverse_depth=np.stack([label.inverse_depth for label in labels], axis=1),
         valid=np.stack([label.valid for label in labels], axis=1),
         sky=np.stack([label.sky for label in labels], axis=1),
         windows=windows,
     )
+
+
+def window_inputs(sample: TeacherInput) -> list[TeacherInput]:
+    """Return what the teacher is given of each of the windows of `patch_windows`."""
+    windows = patch_windows(*sample.images.shape[1:3]).tolist()
+    return [_window_of(sample, index, window) for index, window in enumerate(windows)]
+
+
+def window_label_id(label_id: str, index: int) -> str:
+    """Return what the label of a window is kept under, from what that of the whole pictures is."""
+    return hashlib.sha256(f"{label_id}/window-{index}".encode()).hexdigest()
 
 
 def _window_of(sample: TeacherInput, index: int, window: list[int]) -> TeacherInput:
@@ -65,4 +77,6 @@ def _window_of(sample: TeacherInput, index: int, window: list[int]) -> TeacherIn
         images=np.ascontiguousarray(sample.images[:, rows, columns]),
         truth_depth_m=None if truth_m is None else np.ascontiguousarray(truth_m[:, rows, columns]),
         truth_sky=None if sky is None else np.ascontiguousarray(sky[:, rows, columns]),
+        rays=None,  # a window has no whole cells
+        label_id=None if sample.label_id is None else window_label_id(sample.label_id, index),
     )

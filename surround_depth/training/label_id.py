@@ -13,18 +13,18 @@ from surround_depth.imaging import InputSpec
 
 
 def label_id(sample: Sample, spec: InputSpec) -> str:
-    """Return the SHA-256 of a sample's name, pictures, lenses, dense truth and the input it is brought to.
+    """Return the SHA-256 of a sample's name, pictures, cameras, dense truth and the input it is brought to.
 
     Names alone do not do: a seed renders the same moments whatever rig drives through them, and a tree may be rendered
     anew. Pictures count as recorded, so that one cache serves machines that decode or resize a little differently.
-    Poses, LiDAR and own-body masks do not count (but where truth is masked by them): no teacher sees them.
+    LiDAR, ego poses and own-body masks do not count (but where truth is masked by them): no teacher sees them.
     """
     frame, truth = sample.frame, sample.truth
-    lenses = [
-        (c.name, c.height_px, c.width_px, c.K.tolist(), c.lens.model, list(c.lens.coefficients))
+    cameras = [
+        (c.name, c.height_px, c.width_px, c.K.tolist(), c.T_ego_cam.tolist(), c.lens.model, list(c.lens.coefficients))
         for c in frame.rig.cameras
     ]
-    facts = [frame.frame_id, spec.model_dump(mode="json"), lenses, frame.camera_valid.tolist()]
+    facts = [frame.frame_id, spec.model_dump(mode="json"), cameras, frame.camera_valid.tolist()]
     parts: list[object] = [json.dumps(facts).encode(), *frame.images]
     if truth is not None:
         parts += [*truth.depth_m, *truth.sky, *(camera.own_body for camera in frame.rig.cameras)]

@@ -48,7 +48,8 @@ def undisturbed(config: Path, checkout: Path) -> dict[str, bytes]:
     assert finish(command) == 0, log.read_text()
     said = log.read_text()
     assert f"{cache}: {N_LABELS} labels made, 0 were there" in said
-    assert "labels/s" in said
+    assert f"{N_LABELS} samples: " in said
+    assert "samples/s" in said
     assert f"next: python tools/train_fsmde.py --config {config} --set teacher.cache={cache}" in said
     found = files(cache)
     assert len(found) == N_LABELS + 2  # and whose they are, at either size

@@ -39,6 +39,13 @@ def longer_lens(sample: Sample) -> Sample:
     return with_frame(sample, rig=sample.frame.rig.with_cameras(cameras))
 
 
+def other_mount(sample: Sample) -> Sample:
+    first, *rest = sample.frame.rig.cameras
+    T_ego_cam = first.T_ego_cam.copy()
+    T_ego_cam[2, 3] += 0.1
+    return with_frame(sample, rig=sample.frame.rig.with_cameras((replace(first, T_ego_cam=T_ego_cam), *rest)))
+
+
 def other_truth(sample: Sample) -> Sample:
     assert sample.truth is not None
     first, *rest = sample.truth.depth_m
@@ -58,7 +65,7 @@ def sample() -> Sample:
     return FakeSequence()[0]
 
 
-@pytest.mark.parametrize("change", [other_pixel, dead_camera, longer_lens, other_truth])
+@pytest.mark.parametrize("change", [other_pixel, dead_camera, longer_lens, other_mount, other_truth])
 def test_it_changes_with(change: Callable[[Sample], Sample], sample: Sample) -> None:
     assert label_id(change(sample), SPEC) != label_id(sample, SPEC)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,21 +13,15 @@ from surround_depth.errors import DataError
 from surround_depth.imaging import Framing, InputSpec
 from surround_depth.teachers.build import TeacherConfig
 from surround_depth.teachers.label_cache import CachedTeacher
+from surround_depth.teachers.label_codec import decode_label
 from surround_depth.teachers.simulated import SimulatedTeacher
 from surround_depth.teachers.teacher import TeacherInput, TeacherLabel
 from surround_depth.training.config import CoarseStage, TrainConfig
 from surround_depth.training.drives import open_drives
-from surround_depth.training.labelling import (
-    LabelReport,
-    LabelTask,
-    StoredLabel,
-    label_samples,
-    label_task,
-    open_caches,
-    teacher_on,
-)
+from surround_depth.training.label_task import LabelTask, label_task, teacher_on
+from surround_depth.training.labelling import LabelReport, label_samples, open_caches
 from surround_depth.training.prepared import PreparedSample
-from surround_depth.training.samples import SamplePreparer, SampleStore
+from surround_depth.training.samples import LabelWants, SamplePreparer, SampleStore
 
 SPEC, COARSE = InputSpec(height_px=64, width_px=96), InputSpec(height_px=32, width_px=64)
 TASK = LabelTask((FakeSequence("a", 3), FakeSequence("b", 2)), (SPEC, COARSE))
@@ -37,14 +31,14 @@ class Heard:
     """A watcher that remembers."""
 
     def __init__(self) -> None:
-        self.n_labels = 0
-        self.labels: list[StoredLabel] = []
+        self.n_samples = 0
+        self.samples: list[tuple[str, LabelReport]] = []
 
-    def on_start(self, n_labels: int) -> None:
-        self.n_labels = n_labels
+    def on_start(self, n_samples: int) -> None:
+        self.n_samples = n_samples
 
-    def on_label(self, label: StoredLabel) -> None:
-        self.labels.append(label)
+    def on_sample(self, name: str, labels: LabelReport) -> None:
+        self.samples.append((name, labels))
 
 
 class CountingTeacher(SimulatedTeacher):
@@ -78,17 +72,12 @@ def test_every_sample_has_a_label_at_every_size(labelled: Path, tmp_path: Path) 
     heard = Heard()
     report = label_samples(TASK, SimulatedTeacher(), tmp_path, watcher=heard, n_threads=3)
     assert (report.n_made, report.n_kept, report.n_damaged) == (10, 0, 0)
-    assert heard.n_labels == 10
-    assert [label.sample for label in heard.labels[:4]] == [
-        "sample 0 of a",
-        "sample 1 of a",
-        "sample 2 of a",
-        "sample 0 of b",
-    ]
+    assert report.n_samples == heard.n_samples == len(heard.samples) == 10
+    assert [name for name, _ in heard.samples[2:5]] == ["sample 2 of a", "sample 0 of b", "sample 1 of b"]
     assert files(tmp_path) == files(labelled)  # whatever the threads
     assert report.n_bytes == sum(map(len, files(tmp_path).values()))
-    assert report.bytes_per_label * 10 == report.n_bytes
-    assert report.labels_per_s > 0
+    assert report.bytes_per_sample * 10 == report.n_bytes
+    assert report.samples_per_s == report.n_samples / report.seconds
 
 
 def test_whole_labels_stay_and_damaged_ones_are_made_anew(labelled: Path, tmp_path: Path) -> None:
@@ -101,9 +90,8 @@ def test_whole_labels_stay_and_damaged_ones_are_made_anew(labelled: Path, tmp_pa
     report = label_samples(TASK, teacher, tmp_path, watcher=heard)
     assert (report.n_made, report.n_kept, report.n_damaged) == (3, 7, 2)
     assert teacher.n_calls == 3
-    assert sum(label.replaced_damage for label in heard.labels) == 2
+    assert sum(labels.n_damaged for _, labels in heard.samples) == 2
     assert files(tmp_path) == files(labelled)
-    assert report.n_labels == 10
 
 
 @pytest.mark.parametrize("n_processes", [2, 3])
@@ -132,6 +120,38 @@ def test_training_from_the_cache_is_training_without(labelled: Path) -> None:
     assert teacher.n_calls == 0
     with_cache.framed(0, Framing(1.3))
     assert teacher.n_calls == 1  # a framing drawn at random is the teacher's own to label
+
+
+def test_windows_are_kept_beside_their_pictures(tmp_path: Path) -> None:
+    task = LabelTask((FakeSequence("a", 2),), (SPEC,), windows=True)
+    report = label_samples(task, SimulatedTeacher(), tmp_path, watcher=Heard())
+    assert (report.n_samples, report.n_made) == (2, 10)  # each has four windows
+    teacher = CountingTeacher()
+    preparer = SamplePreparer(SPEC, CachedTeacher(teacher, tmp_path, required=True), LabelWants(patches=True))
+    without = SamplePreparer(SPEC, SimulatedTeacher(), LabelWants(patches=True))
+    for i in range(2):
+        sample = task.sequences[0][i]
+        found, expected = preparer.prepare(sample).patches, without.prepare(sample).patches
+        assert found is not None
+        assert expected is not None
+        np.testing.assert_array_equal(found.valid, expected.valid)
+        np.testing.assert_allclose(found.inverse_depth, expected.inverse_depth, rtol=2.0**-10, atol=2.0**-24)
+    assert teacher.n_calls == 0
+    next(path for path in sorted(tmp_path.rglob("*.label")) if b"window-2" in path.read_bytes()).unlink()
+    again = label_samples(task, teacher, tmp_path, watcher=Heard())
+    assert (again.n_made, again.n_kept, teacher.n_calls) == (1, 9, 1)  # one window alone is asked for
+
+
+def test_features_are_kept_of_whole_pictures_alone(tmp_path: Path) -> None:
+    class Featured(SimulatedTeacher):
+        def __call__(self, sample: TeacherInput) -> TeacherLabel:
+            return replace(super().__call__(sample), features=np.ones((3, 2, 4, 6), np.float16))
+
+    task = LabelTask((FakeSequence("a", 1),), (SPEC,), windows=True)
+    label_samples(task, Featured(), tmp_path, watcher=Heard())
+    labels = [decode_label(path.read_bytes())[0] for path in tmp_path.rglob("*.label")]
+    assert [label.valid.shape[1:] for label in labels if label.features is not None] == [(64, 96)]
+    assert len(labels) == 5
 
 
 def require_equal(found: PreparedSample, expected: PreparedSample) -> None:
@@ -175,6 +195,10 @@ def test_the_task_is_every_training_sample_once(box_tree: Path, tiny_config: Tra
     assert len(task.share(0, 1)) == 4
     both = label_task(config, drives, validation=True)
     assert [sequence.name for sequence in both.sequences] == ["scene-0001", "scene-0002"]
+    assert not task.windows
+    weighed = config.loss.cross_context.model_copy(update={"weight": 0.5})
+    looks_closer = config.model_copy(update={"loss": config.loss.model_copy(update={"cross_context": weighed})})
+    assert label_task(looks_closer, drives).windows
     same_size = config.model_copy(update={"coarse": CoarseStage(input=config.input)})
     assert label_task(same_size, drives).specs == (config.input,)
 
