@@ -145,6 +145,7 @@ def made_up_batch(spec: InputSpec, batch_size: int) -> Batch:
         lidar_index=index,
         lidar_depth_m=torch.rand(len(index), generator=generator) * 50.0 + 2.0,
         relative=torch.rand(shape, generator=generator).half(),
+        neighbours=torch.full((*shape[:2], 2), -1),
         metric_range=torch.full((*shape[:2], 2), torch.nan),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from surround_depth.losses.build import weights_of
 from surround_depth.metrics.depth import DepthErrors
 from surround_depth.metrics.scoreboard import DEFAULT_RANGE
 from surround_depth.training.config import TrainConfig
@@ -13,7 +14,6 @@ from surround_depth.training.validation import Validation
 _HEADER = "| predictor | truth | AbsRel | SqRel m | RMSE m | RMSElog | δ<1.25 | δ<1.25² | δ<1.25³ |"
 _RULE = "|---|---|---|---|---|---|---|---|---|"
 _MOST_NAMES = 8
-_NO_WEIGHTS = ("photometric", "pool", "assign", "sigma", "ramp")  # of `LossConfig`
 
 
 def model_card(
@@ -63,10 +63,7 @@ The baseline predicts the per-pixel mean of the training scenes of the same data
 
 def _loss_terms(config: TrainConfig) -> str:
     """Return the terms that count, with their weights."""
-    loss = config.loss
-    weights = {name: getattr(loss, name) for name in type(loss).model_fields if name not in _NO_WEIGHTS}
-    weights["photometric"] = loss.photometric.weight
-    return ", ".join(f"{name} {weight:g}" for name, weight in weights.items() if weight > 0)
+    return ", ".join(f"{name} {weight:g}" for name, weight in weights_of(config.loss).items())
 
 
 def _data_lines(one: Mapping[str, Any]) -> str:

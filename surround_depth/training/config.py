@@ -7,8 +7,9 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from surround_depth.config import StrictModel
+from surround_depth.errors import ConfigError
 from surround_depth.imaging import InputSpec
-from surround_depth.losses.build import LossConfig
+from surround_depth.losses.config import LossConfig
 from surround_depth.models.config import BinConfig, EncoderConfig, Head, RayFrame, StudentConfig
 from surround_depth.models.presets import Preset, student_preset
 from surround_depth.teachers.build import TeacherConfig
@@ -228,7 +229,11 @@ class TrainConfig(StrictModel):
 
     @model_validator(mode="after")
     def _bin_losses_need_bins(self) -> TrainConfig:
-        idle = [f"loss.{name}" for name in ("kl", "x1", "chamfer") if getattr(self.loss, name) > 0]
+        named = {"kl": self.loss.kl, "x1": self.loss.x1, "x2": self.loss.x2, "chamfer": self.loss.chamfer}
+        named |= {"tie": self.loss.tie}
+        if self.loss.view_relation.variant == "v3":
+            named["relation"] = self.loss.relation
+        idle = [f"loss.{name}" for name, weight in named.items() if weight > 0]
         if idle and self.student.head == "regression":
             raise ValueError(
                 f"{', '.join(idle)} train bins, but student.head is 'regression'; set the weights to 0, or the head to "
@@ -238,10 +243,15 @@ class TrainConfig(StrictModel):
 
     @model_validator(mode="after")
     def _center_losses_need_centers_that_move(self) -> TrainConfig:
+        centers = self.student.bins.centers
         idle = [f"loss.{name}" for name in ("chamfer", "x1") if getattr(self.loss, name) > 0]
-        if idle and self.student.bins.centers == "fixed":
+        if idle and centers == "fixed":
             raise ValueError(
                 f"{' and '.join(idle)} move the bin centers, but student.bins.centers is 'fixed'; set the weight to 0, "
                 "or the centers to 'sample' or 'image'"
             )
+        try:
+            self.loss.require_centers(centers)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
         return self

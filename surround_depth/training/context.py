@@ -25,7 +25,6 @@ class PreparedContext:
     valid: NDArray[np.bool_]  # [T, N]
     T_ref_cam: NDArray[np.float32]  # [T, N, 4, 4]; the reference is the ego frame of the sample's first living camera
     K: NDArray[np.float32]  # [N, 3, 3]
-    neighbours: NDArray[np.int64]  # [N, 2], ascending; -1 = none
 
 
 def prepare_context(
@@ -71,7 +70,6 @@ def prepare_context(
         valid=living,
         T_ref_cam=T_ref_cam.astype(np.float32),
         K=np.stack([camera.K for camera in plans.network_rig.cameras]).astype(np.float32),
-        neighbours=_neighbours(plans.network_rig),
     )
 
 
@@ -112,7 +110,6 @@ def pad_context(context: PreparedContext, n_cameras: int) -> PreparedContext:
         valid=behind(context.valid, 1, False),
         T_ref_cam=repeated(context.T_ref_cam, 1),
         K=repeated(context.K, 0),
-        neighbours=behind(context.neighbours, 0, -1),
     )
 
 
@@ -131,13 +128,3 @@ def _T_world_ego(frame: SurroundFrame) -> NDArray[np.float64]:
 
 def _T_world_cam(frame: SurroundFrame, rig: Rig) -> NDArray[np.float64]:
     return np.asarray(_T_world_ego(frame) @ rig.T_ego_cam)
-
-
-def _neighbours(rig: Rig) -> NDArray[np.int64]:
-    """Return, for each camera, the ring neighbours whose view overlaps with its own."""
-    pairs = rig.adjacent_pairs()
-    neighbours = np.full((len(rig), 2), -1, np.int64)
-    for i in range(len(rig)):
-        beside = sorted({b if a == i else a for a, b in pairs if i in (a, b)})
-        neighbours[i, : len(beside)] = beside
-    return neighbours

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
+from surround_depth.losses.case import Patches
 from surround_depth.losses.photometric import ViewContext
 from surround_depth.training.augment import augment, draw_framing
 from surround_depth.training.config import AugmentConfig
@@ -37,12 +38,14 @@ class Batch:
     rays: Tensor  # float32 [B, N, H/8, W/8, 3]
     T_ego_cam: Tensor  # float32 [B, N, 4, 4]
     camera_valid: Tensor  # float32 [B, N]
+    neighbours: Tensor  # int64 [B, N, 2]
     masks: Tensor  # uint8 [B, N, H, W], one bit for each of `own_body`, `teacher_valid`, `sky`
     lidar_index: Tensor  # int64 [P] into the flat [B, N, H, W]
     lidar_depth_m: Tensor  # float32 [P]
     relative: Tensor  # float16 [B, N, H, W]
     metric_range: Tensor  # float32 [B, N, 2]
     features: Tensor | None = None  # float16 [B, N, C, h, w]
+    patches: Patches | None = None
     context: ViewContext | None = None
 
     @property
@@ -71,7 +74,10 @@ class Batch:
         """Return the batch on `device`."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         moved: dict[str, Any] = {k: v.to(device, non_blocking=True) for k, v in values.items() if isinstance(v, Tensor)}
-        return replace(self, **moved, context=None if self.context is None else self.context.to(device))
+        context = None if self.context is None else self.context.to(device)
+        return replace(
+            self, **moved, patches=None if self.patches is None else self.patches.to(device), context=context
+        )
 
 
 class DrawnSamples(Dataset[PreparedSample]):
@@ -143,13 +149,26 @@ def collate(samples: list[PreparedSample]) -> Batch:
         rays=stack("rays"),
         T_ego_cam=stack("T_ego_cam"),
         camera_valid=stack("camera_valid").float(),
+        neighbours=stack("neighbours"),
         masks=_stack([_packed_masks(sample) for sample in samples]),
         lidar_index=torch.from_numpy(np.concatenate(lidar_index)),
         lidar_depth_m=torch.from_numpy(np.concatenate([sample.lidar_depth_m for sample in samples])),
         relative=stack("relative"),
         metric_range=stack("metric_range"),
         features=None if samples[0].features is None else stack("features"),
+        patches=_patches(samples),
         context=_context(samples),
+    )
+
+
+def _patches(samples: list[PreparedSample]) -> Patches | None:
+    patches = [sample.patches for sample in samples if sample.patches is not None]
+    if len(patches) < len(samples):
+        return None
+    return Patches(
+        inverse_depth=_stack([one.inverse_depth for one in patches]),
+        valid=_stack([one.valid for one in patches]),
+        windows=torch.from_numpy(patches[0].windows),
     )
 
 
@@ -162,7 +181,7 @@ def _context(samples: list[PreparedSample]) -> ViewContext | None:
         valid=_stack([context.valid for context in contexts]),
         T_ref_cam=_stack([context.T_ref_cam for context in contexts]),
         K=_stack([context.K for context in contexts]),
-        neighbours=_stack([context.neighbours for context in contexts]),
+        neighbours=_stack([sample.neighbours for sample in samples]),
         own_body=_stack([sample.own_body for sample in samples]),
     )
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from surround_depth.errors import SurroundDepthError
+from surround_depth.losses.adapters import Adapters
 from surround_depth.losses.build import LossReport, training_loss
 from surround_depth.losses.masked import Term
 from surround_depth.models.student import Student
@@ -45,16 +46,24 @@ class StepReport:
 
 
 class Trainer:
-    """A student with its optimiser, schedule and running average. `step` counts finished steps."""
+    """A student with its optimiser, schedule and running average. `step` counts finished steps.
 
-    def __init__(self, student: Student, config: TrainConfig, processes: Processes) -> None:
-        self.config, self.processes = config, processes
+    Args:
+        adapters: what the losses learn beside the student; None where they learn nothing.
+    """
+
+    def __init__(
+        self, student: Student, config: TrainConfig, processes: Processes, adapters: Adapters | None = None
+    ) -> None:
+        self.config, self.processes, self.adapters = config, processes, adapters
         self.average = WeightAverage(student, config.optim.ema_decay)
         self._shared = processes.share_gradients(student.train())
         if config.optim.compile:
             student.compile(backend=COMPILE_BACKEND)  # in place: the weights keep their names
         self.student = student
-        self.optimizer = build_optimizer(student, config.optim)
+        beside = () if adapters is None else tuple(adapters.parameters())
+        self.optimizer = build_optimizer(student, config.optim, beside)
+        self._beside = beside
         self._scaled = processes.accelerator.prepare_optimizer(self.optimizer)
         self.step = 0
         self.n_skipped = 0
@@ -79,7 +88,9 @@ class Trainer:
             with self.processes.local_gradients(self._shared, when=n_done < len(micro_batches)):
                 reports.append(self._loss(batch, progress, self._shared))
                 accelerator.backward(reports[-1].total / len(micro_batches))
-        norm = float(accelerator.clip_grad_norm_(self.student.parameters(), optim.clip_norm))
+        self._share_gradients_beside()
+        learning = (*self.student.parameters(), *self._beside)
+        norm = float(accelerator.clip_grad_norm_(learning, optim.clip_norm))
         report = self._pooled(reports)
         if not torch.isfinite(report.total):
             self._give_up("the loss", report, micro_batches, buffers)
@@ -97,7 +108,17 @@ class Trainer:
         output = module(batch.images, batch.rays, batch.T_ego_cam, batch.camera_valid)
         bins = self.student.config.bins
         targets = make_targets(batch, bins)
-        return training_loss(output, targets, self.config.loss, bins=bins, progress=progress)
+        return training_loss(output, targets, self.config.loss, bins=bins, progress=progress, adapters=self.adapters)
+
+    @torch.no_grad()
+    def _share_gradients_beside(self) -> None:
+        """Give the adapters the mean of all processes' gradients: they lie outside the module that does so itself."""
+        if not self._beside or self.processes.count == 1:
+            return
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self._beside]
+        mean = self.processes.mean(torch.cat([gradient.flatten() for gradient in gradients]))
+        for parameter, part in zip(self._beside, mean.split([p.numel() for p in self._beside]), strict=True):
+            parameter.grad = part.view_as(parameter).clone()
 
     def _pooled(self, reports: Sequence[LossReport]) -> LossReport:
         """Return the mean of the micro-batches of all processes, on the CPU: one transfer, however many terms."""

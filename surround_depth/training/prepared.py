@@ -14,6 +14,27 @@ from surround_depth.training.context import PreparedContext, mirror_context, pad
 
 
 @dataclass(frozen=True)
+class PreparedPatches:
+    """The numpy twin of `losses.case.Patches`, of one sample; P pieces of each picture."""
+
+    inverse_depth: NDArray[np.float16]  # r [N, P, h, w], 0 (farthest) to 1 per piece
+    valid: NDArray[np.bool_]  # [N, P, h, w]
+    windows: NDArray[np.int64]  # [P, 4]: top, left, height, width in network pixels
+
+    def mirrored(self, width_px: int) -> PreparedPatches:
+        """Return the pieces of the mirrored pictures, in the same places: the windows lie symmetrically."""
+        left = width_px - self.windows[:, 1] - self.windows[:, 3]
+        flipped = np.column_stack((self.windows[:, 0], left, self.windows[:, 2:]))
+        order = [int(np.flatnonzero((flipped == window).all(axis=1))[0]) for window in self.windows]
+        return replace(self, inverse_depth=self.inverse_depth[:, order, :, ::-1], valid=self.valid[:, order, :, ::-1])
+
+    def padded(self, n_dead: int) -> PreparedPatches:
+        """Return the pieces with those of `n_dead` dead cameras behind them, valid nowhere."""
+        behind = ((0, n_dead), (0, 0), (0, 0), (0, 0))
+        return replace(self, inverse_depth=np.pad(self.inverse_depth, behind), valid=np.pad(self.valid, behind))
+
+
+@dataclass(frozen=True)
 class PreparedSample:
     """One moment at network resolution. Arrays are [N, ...] in rig order."""
 
@@ -22,6 +43,7 @@ class PreparedSample:
     rays: NDArray[np.float32]  # [N, H/8, W/8, 3]
     T_ego_cam: NDArray[np.float32]  # [N, 4, 4]
     camera_valid: NDArray[np.bool_]  # [N]
+    neighbours: NDArray[np.int64]  # [N, 2], cameras whose view overlaps, ascending; -1 = none
     own_body: NDArray[np.bool_]  # [N, H, W]
     lidar_index: NDArray[np.int32]  # [P] into the flat [N, H, W]: sparse maps are stored sparsely
     lidar_depth_m: NDArray[np.float32]  # [P]
@@ -30,6 +52,7 @@ class PreparedSample:
     sky: NDArray[np.bool_]  # [N, H, W]
     metric_range: NDArray[np.float32]  # [N, 2]: 1/depth = first + second * relative, in 1/m; NaN of a relative teacher
     features: NDArray[np.float16] | None = None  # [N, C, h, w], where the teacher has any and the losses ask for them
+    patches: PreparedPatches | None = None  # what the teacher says of pieces of each picture, where the losses ask
     context: PreparedContext | None = None  # the neighbouring pictures, where the photometric term is on
 
     @property
@@ -59,9 +82,11 @@ def pad_cameras(sample: PreparedSample, n_cameras: int) -> PreparedSample:
     arrays: dict[str, NDArray[Any]] = {name: getattr(sample, name) for name in (*blank, *repeated)}
     padding = {name: np.zeros_like(arrays[name], shape=(n_dead, *arrays[name].shape[1:])) for name in blank}
     padding |= {name: arrays[name][sources] for name in repeated}
+    arrays["neighbours"], padding["neighbours"] = sample.neighbours, np.full((n_dead, 2), -1, np.int64)
     padded: dict[str, Any] = {name: np.concatenate((array, padding[name])) for name, array in arrays.items()}
     context = None if sample.context is None else pad_context(sample.context, n_cameras)
-    return replace(sample, **padded, context=context)
+    patches = None if sample.patches is None else sample.patches.padded(n_dead)
+    return replace(sample, **padded, patches=patches, context=context)
 
 
 def mirror(sample: PreparedSample) -> PreparedSample:
@@ -86,5 +111,6 @@ def mirror(sample: PreparedSample) -> PreparedSample:
         teacher_valid=sample.teacher_valid[..., ::-1],
         sky=sample.sky[..., ::-1],
         features=None if sample.features is None else sample.features[..., ::-1],
+        patches=None if sample.patches is None else sample.patches.mirrored(width_px),
         context=None if sample.context is None else mirror_context(sample.context),
     )

@@ -12,6 +12,7 @@ from surround_depth.data.sample import DriveDataset
 from surround_depth.data.splits import Split
 from surround_depth.models.checkpoint import WEIGHTS_NAME, read_checkpoint_config
 from surround_depth.provenance import command_line, package_versions, portable_argument, source_commit
+from surround_depth.teachers.ensemble import teacher_lineage
 from surround_depth.teachers.teacher import Teacher
 from surround_depth.training.config import TrainConfig
 from surround_depth.training.drives import Drives, DriveSet
@@ -55,7 +56,7 @@ def run_origin(config: TrainConfig, drives: Drives, teacher: Teacher | None, ini
     data = [describe_set(one) for one in drives.sets]
     lineage = [{"kind": "data", "name": one["name"], "licence": one["licence"]} for one in data]
     if teacher is not None:
-        lineage.append({"kind": "teacher", "name": teacher.name, "licence": teacher.licence})
+        lineage += teacher_lineage(teacher)
     lineage = list({tuple(entry.items()): entry for entry in lineage}.values())  # several sets of one kind: said once
     lineage += _untrained(config) if init is None else _inherited(read_parent(init))
     scenes = {role: list(dict.fromkeys(n for one in data for n in one["scenes"][role])) for role in ("train", "val")}
@@ -65,6 +66,7 @@ def run_origin(config: TrainConfig, drives: Drives, teacher: Teacher | None, ini
         "data_sha256": _sha256(data),
         "scenes": scenes,
         "scenes_sha256": _sha256([(one["name"], one["scenes"]) for one in data]),
+        "teacher_sha256": "" if teacher is None else teacher.fingerprint,
         "lineage": lineage,
         "licence": effective_licence(lineage).as_dict(),
         "commit": source_commit(),

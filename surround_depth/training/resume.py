@@ -33,7 +33,8 @@ class Progress:
 def state_tensors(trainer: Trainer, rng_by_rank: list[dict[str, Tensor]]) -> TensorFiles:
     """Return all tensors of a run by file: weights, running average, optimiser and generators of every process."""
     slots = trainer.optimizer.state_dict()["state"]
-    return {
+    beside = {} if trainer.adapters is None else {"adapters": trainer.adapters.state_dict()}
+    return beside | {
         "student": trainer.student.state_dict(),
         "average": trainer.average.student.state_dict(),
         "optimizer": {f"{i}.{name}": value for i, slot in slots.items() for name, value in slot.items()},
@@ -63,6 +64,8 @@ def restore(state: StoredState, trainer: Trainer) -> None:
     origin = f"the state of step {state.step}"
     load_weights(trainer.student, dict(state.tensors["student"]), origin)
     load_weights(trainer.average.student, dict(state.tensors["average"]), origin)
+    if trainer.adapters is not None:
+        trainer.adapters.load_state_dict(state.tensors["adapters"])  # the configuration is the same: so are they
     slots: dict[int, dict[str, Tensor]] = {}
     for key, value in state.tensors["optimizer"].items():
         index, name = key.split(".", 1)

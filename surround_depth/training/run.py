@@ -16,6 +16,8 @@ import torch
 
 from surround_depth.config import dump_config
 from surround_depth.files import write_atomic
+from surround_depth.losses.adapters import Adapters
+from surround_depth.losses.build import needs_adapters, needs_features
 from surround_depth.models.checkpoint import CheckpointConfig, load_student, load_weights, save_student
 from surround_depth.models.student import Student
 from surround_depth.teachers.build import build_teacher
@@ -39,7 +41,7 @@ from surround_depth.training.resume import (
 )
 from surround_depth.training.rng import rng_states, seed_generators
 from surround_depth.training.samples import SamplePreparer
-from surround_depth.training.stages import open_stages
+from surround_depth.training.stages import Stages, open_stages
 from surround_depth.training.state import StoredState, save_state
 from surround_depth.training.validation import Validation, validate
 
@@ -97,13 +99,16 @@ def run_training(
         drives = open_drives(config.data)
         seed_generators(config.seed)
         student = _start_student(config, init).to(processes.device)
-    trainer = Trainer(student, config, processes)
+        teacher = build_teacher(config.teacher)
+        stages = open_stages(config, drives, teacher, rank=processes.rank, n_processes=processes.count)
+        adapters = _adapters(config, student, stages)
+    trainer = Trainer(student, config, processes, adapters)
     seed_generators(config.seed + processes.rank)  # drop-out, where an encoder has any, differs between processes
     state: StoredState | None = None
     origin: dict[str, Any] = {}
     with processes.together():
         if processes.is_main:
-            origin = run_origin(config, drives, build_teacher(config.teacher), init)
+            origin = run_origin(config, drives, teacher, init)
             state = claim_folder(out, watcher.on_notice, resume=resume)
             if state is not None:
                 require_same_run(state, config, origin, processes.count)
@@ -114,7 +119,7 @@ def run_training(
         if state is not None:
             restore(state, trainer)
     with ExitStack() as closing:
-        run = _Run(config, drives, trainer, _progress(origin, state), out, watcher)
+        run = _Run(config, drives, stages, trainer, _progress(origin, state), out, watcher)
         with processes.together():
             run.open(per_pixel_mean, wandb, closing)
         return run.execute()
@@ -135,6 +140,19 @@ def _start_student(config: TrainConfig, init: Path | None) -> Student:
     return student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
+def _adapters(config: TrainConfig, student: Student, stages: Stages) -> Adapters | None:
+    """Return what the losses learn beside the student, on its device; None where they learn nothing."""
+    if not needs_adapters(config.loss):
+        return None
+    adapters = Adapters(
+        config.loss,
+        student_channels=student.config.decoder_channels[2],
+        teacher_channels=stages.teacher_channels() if needs_features(config.loss) else None,
+        n_bins=student.config.bins.n_bins,
+    )
+    return adapters.to(next(student.parameters()).device)
+
+
 def _progress(origin: dict[str, Any], state: StoredState | None) -> Progress:
     if state is None:
         return Progress(origin)
@@ -147,25 +165,30 @@ class _Run:
     """The moving parts of one run, in one of its processes."""
 
     def __init__(
-        self, config: TrainConfig, drives: Drives, trainer: Trainer, progress: Progress, out: Path, watcher: RunWatcher
+        self,
+        config: TrainConfig,
+        drives: Drives,
+        stages: Stages,
+        trainer: Trainer,
+        progress: Progress,
+        out: Path,
+        watcher: RunWatcher,
     ) -> None:
-        self.config, self.drives, self.trainer, self.progress = config, drives, trainer, progress
+        self.config, self.drives, self.stages, self.trainer, self.progress = config, drives, stages, trainer, progress
         self.out, self.watcher = out, watcher
         self.processes: Processes = trainer.processes
         self.validation: Validation | None = None
 
     def open(self, per_pixel_mean: PerPixelMean, wandb: str | None, closing: ExitStack) -> None:
-        """Open the samples, and on the main process the files; `closing` closes them."""
-        processes = self.processes
-        self.stages = open_stages(self.config, self.drives, rank=processes.rank, n_processes=processes.count)
-        if processes.is_main:
+        """Open, on the main process, the held-out samples and the files; `closing` closes them."""
+        if self.processes.is_main:
             self.held_out = self._held_out(per_pixel_mean)
             with writing(self.out, self.trainer.step):
                 write_atomic(self.out / CONFIG_NAME, dump_config(self.config).encode())
                 self.logbook = closing.enter_context(Logbook(self.config, self.out, self.trainer.step, wandb))
 
     def _held_out(self, per_pixel_mean: PerPixelMean) -> tuple[ValidationSet, ...]:
-        preparer = SamplePreparer(self.config.input, build_teacher(self.config.teacher))
+        preparer = SamplePreparer(self.config.input, self.stages.teacher)
         n_samples, cache = self.config.watch.n_val_samples, self.config.data.cache
         return validation_sets(self.drives, preparer, per_pixel_mean, n_samples, cache=cache)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,24 +26,37 @@ from surround_depth.imaging import (
     plan_images,
 )
 from surround_depth.rig import Rig
+from surround_depth.teachers.patches import label_patches
 from surround_depth.teachers.teacher import Teacher, TeacherInput, TeacherLabel
 from surround_depth.training.config import SweepConfig
 from surround_depth.training.context import prepare_context
 from surround_depth.training.label_id import label_id
-from surround_depth.training.prepared import PreparedSample, mirror
+from surround_depth.training.prepared import PreparedPatches, PreparedSample, mirror
+
+
+@dataclass(frozen=True)
+class LabelWants:
+    """What the losses need of a teacher beside its depth."""
+
+    features: bool = False
+    patches: bool = False
+    """Its depth of pieces of each picture, seen alone."""
+
+
+DEPTH_ALONE = LabelWants()
 
 
 class SamplePreparer:
     """Turns recorded samples into network samples; plans every rig once, other framings when they are drawn.
 
     Args:
-        features: keep the teacher's features.
+        wants: what of the teacher's is kept beside its depth.
     """
 
-    def __init__(self, spec: InputSpec, teacher: Teacher | None, *, features: bool = False) -> None:
+    def __init__(self, spec: InputSpec, teacher: Teacher | None, wants: LabelWants = DEPTH_ALONE) -> None:
         self.spec = spec
         self.teacher = teacher
-        self.features = features
+        self.wants = wants
         self._plans: dict[str, ImagePlans] = {}
 
     def prepare(
@@ -76,6 +90,7 @@ class SamplePreparer:
             rays=plans.rays,
             T_ego_cam=plans.network_rig.T_ego_cam.astype(np.float32),
             camera_valid=frame.camera_valid,
+            neighbours=_neighbours(plans.network_rig),
             own_body=plans.own_body,
             lidar_index=lidar.flat_index,
             lidar_depth_m=lidar.depth_m,
@@ -83,7 +98,8 @@ class SamplePreparer:
             teacher_valid=label.valid,
             sky=label.sky,
             metric_range=metric_range if self._metric else np.full_like(metric_range, np.nan),
-            features=label.features if self.features else None,
+            features=label.features if self.wants.features else None,
+            patches=self._patches(given) if self.wants.patches else None,
             context=None if around is None else prepare_context(frame, images, around, plans),
         )
 
@@ -119,6 +135,14 @@ class SamplePreparer:
             label_id=None if self.teacher is None or framing != ENGINE_FRAMING else label_id(sample, self.spec),
         )
 
+    def _patches(self, given: TeacherInput) -> PreparedPatches | None:
+        """Return what the teacher says of pieces of the pictures; None without a teacher."""
+        if self.teacher is None:
+            return None
+        labels = label_patches(self.teacher, given)
+        stored, _ = unit_range(_flat_images(labels.inverse_depth), _flat_images(labels.valid))
+        return PreparedPatches(stored.reshape(labels.valid.shape), labels.valid, labels.windows)
+
     @property
     def _metric(self) -> bool:
         return self.teacher is not None and self.teacher.metric
@@ -134,13 +158,17 @@ class SamplePreparer:
             label = TeacherLabel(np.zeros(nothing.shape, np.float32), nothing, nothing)
         else:
             label = self.teacher(given)
-        if self.features and label.features is None:
+        if self.wants.features and label.features is None:
             name = "none" if self.teacher is None else self.teacher.name
             raise ConfigError(
                 f"teacher {name} brings no features, which the losses on features and relations need; choose another "
                 "teacher.kind, or set their weights to 0"
             )
         return label
+
+
+def _flat_images(array: NDArray[Any]) -> NDArray[Any]:
+    return array.reshape(-1, *array.shape[2:])
 
 
 def _in_mirrored_street(sample: Sample) -> Sample:
@@ -158,6 +186,16 @@ def _focal_px(rig: Rig) -> NDArray[np.float32]:
     pinhole = [camera.lens.model == "pinhole" for camera in rig.cameras]
     means = [0.5 * (camera.K[0, 0] + camera.K[1, 1]) for camera in rig.cameras]
     return np.where(pinhole, means, np.nan).astype(np.float32)
+
+
+def _neighbours(rig: Rig) -> NDArray[np.int64]:
+    """Return, for each camera, the ring neighbours whose view overlaps with its own."""
+    pairs = rig.adjacent_pairs()
+    neighbours = np.full((len(rig), 2), -1, np.int64)
+    for i in range(len(rig)):
+        beside = sorted({b if a == i else a for a, b in pairs if i in (a, b)})
+        neighbours[i, : len(beside)] = beside
+    return neighbours
 
 
 def unit_range(

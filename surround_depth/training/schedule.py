@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -25,8 +26,12 @@ def learning_rate_factor(config: OptimConfig, progress: float) -> float:
     return end + (1.0 - end) * 0.5 * (1.0 + math.cos(math.pi * min(descent, 1.0)))
 
 
-def build_optimizer(student: Student, config: OptimConfig) -> torch.optim.AdamW:
-    """Return AdamW; norms and biases do not decay, the encoder has its own learning rate (`initial_lr` per group)."""
+def build_optimizer(student: Student, config: OptimConfig, beside: Sequence[nn.Parameter] = ()) -> torch.optim.AdamW:
+    """Return AdamW; norms and biases do not decay, the encoder has its own learning rate (`initial_lr` per group).
+
+    Args:
+        beside: parameters that learn with the student and are none of its own.
+    """
     groups = []
     for is_encoder in (True, False):
         factor = config.encoder_lr_factor if is_encoder else 1.0
@@ -36,6 +41,10 @@ def build_optimizer(student: Student, config: OptimConfig) -> torch.optim.AdamW:
             decay = config.weight_decay if decays else 0.0
             lr = config.lr * factor
             groups.append({"params": parameters, "weight_decay": decay, "lr": lr, "initial_lr": lr})
+    if beside:
+        groups.append(
+            {"params": list(beside), "weight_decay": config.weight_decay, "lr": config.lr, "initial_lr": config.lr}
+        )
     return torch.optim.AdamW(groups, betas=(0.9, 0.99))
 
 

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Iterator
 
 from surround_depth.errors import DataError, SurroundDepthError
 from surround_depth.imaging import InputSpec
-from surround_depth.teachers.build import build_teacher
+from surround_depth.losses.build import needs_features, needs_patches
+from surround_depth.teachers.teacher import Teacher
 from surround_depth.training.config import TrainConfig
 from surround_depth.training.dataset import Batch, DrawnSamples, training_batches
 from surround_depth.training.drives import Drives
 from surround_depth.training.prepared import PreparedSample
-from surround_depth.training.samples import SamplePreparer, SampleStore
+from surround_depth.training.samples import LabelWants, SamplePreparer, SampleStore
 
 
 class SampleError(DataError):
@@ -43,12 +44,12 @@ class OwnDraws(DrawnSamples):
             raise
 
 
-def open_stages(config: TrainConfig, drives: Drives, *, rank: int, n_processes: int) -> Stages:
+def open_stages(config: TrainConfig, drives: Drives, teacher: Teacher | None, *, rank: int, n_processes: int) -> Stages:
     """Return what every step of process `rank` learns from."""
-    teacher = build_teacher(config.teacher)
+    wants = LabelWants(features=needs_features(config.loss), patches=needs_patches(config.loss))
 
     def store(spec: InputSpec) -> SampleStore:
-        preparer = SamplePreparer(spec, teacher)
+        preparer = SamplePreparer(spec, teacher, wants)
         return SampleStore(
             drives.train,
             preparer,
@@ -79,6 +80,21 @@ class Stages:
         if coarse_store is not None and config.coarse is not None:
             self._coarse_draws = OwnDraws(coarse_store, config, rank=rank, n_processes=n_processes)
             self._n_coarse = round(config.coarse.share * config.optim.steps)
+
+    @property
+    def teacher(self) -> Teacher | None:
+        """Who labels the samples; None: nobody."""
+        return self._draws.store.preparer.teacher
+
+    def teacher_channels(self) -> int:
+        """Return how many channels the teacher's features have, from the first sample.
+
+        Raises:
+            ConfigError: the teacher has none.
+        """
+        features = self._draws.store[0].features
+        assert features is not None  # prepared with them, or refused by then
+        return int(features.shape[1])
 
     def after(self, step: int) -> Iterator[tuple[Batch, ...]]:
         """Yield the micro-batches of each step that follows the first `step` ones."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from surround_depth.losses.build import Targets
+from surround_depth.losses.case import Targets
 from surround_depth.models.config import BinConfig
 from surround_depth.teachers.alignment import AffineFit, aligned_depth, fit_affine
 from surround_depth.training.dataset import Batch
@@ -24,7 +24,12 @@ def make_targets(batch: Batch, bins: BinConfig) -> Targets:
         teacher_m=aligned_depth(torch.nan_to_num(relative), fit, bins.min_depth_m, bins.max_depth_m),
         teacher_mask=batch.teacher_valid & seen & fit.usable[..., None, None],
         relative=relative,
+        relative_mask=batch.teacher_valid & seen,
+        seen=seen,
+        camera_valid=batch.camera_valid > 0.5,
+        neighbours=batch.neighbours,
         features=batch.features,
+        patches=batch.patches,
         context=batch.context,
     )
 

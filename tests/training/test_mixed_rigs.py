@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from surround_depth.losses.build import LossConfig, training_loss
+from surround_depth.losses.build import training_loss
+from surround_depth.losses.config import LossConfig
 from surround_depth.models.config import BinConfig
 from surround_depth.models.presets import student_preset
 from surround_depth.models.student import Student
@@ -43,6 +44,7 @@ def ring(n_cameras: int, seed: int) -> PreparedSample:
         rays=np.repeat(rays[None].astype(np.float32), n_cameras, axis=0),
         T_ego_cam=T_ego_cam,
         camera_valid=np.ones(n_cameras, bool),
+        neighbours=np.array([sorted(((i - 1) % n_cameras, (i + 1) % n_cameras)) for i in range(n_cameras)]),
         own_body=np.repeat((np.arange(H) >= 60)[:, None] & np.ones((1, W), bool), n_cameras, axis=0).reshape(shape),
         lidar_index=index,
         lidar_depth_m=rng.uniform(1, 70, len(index)).astype(np.float32),

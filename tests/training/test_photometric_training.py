@@ -13,7 +13,8 @@ from flat_road import FakeSequence, road_depth_m
 from surround_depth.data.sample import Sample
 from surround_depth.geometry import ray_grid, rigid
 from surround_depth.imaging import InputSpec
-from surround_depth.losses.build import LossConfig, training_loss
+from surround_depth.losses.build import training_loss
+from surround_depth.losses.config import LossConfig
 from surround_depth.models.config import BinConfig
 from surround_depth.models.presets import student_preset
 from surround_depth.models.student import Student

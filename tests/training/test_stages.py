@@ -44,7 +44,7 @@ def stages(config: TrainConfig, sequence: Any, rank: int = 0, n_processes: int =
     tree["data"] |= data
     nothing: Any = None
     one = DriveSet("data", DataSetConfig(root="r"), nothing, nothing, (sequence,), (sequence,))
-    return open_stages(parse_config(TrainConfig, tree, "test"), Drives((one,)), rank=rank, n_processes=n_processes)
+    return open_stages(parse_config(TrainConfig, tree, "test"), Drives((one,)), None, rank=rank, n_processes=n_processes)
 
 
 def same(a: Batch, b: Batch) -> bool:

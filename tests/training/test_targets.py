@@ -15,7 +15,7 @@ from surround_depth.models.config import BinConfig
 from surround_depth.teachers.teacher import TeacherInput, TeacherLabel
 from surround_depth.training.dataset import collate
 from surround_depth.training.prepared import mirror, pad_cameras
-from surround_depth.training.samples import SamplePreparer
+from surround_depth.training.samples import LabelWants, SamplePreparer
 from surround_depth.training.targets import make_targets
 
 SPEC = InputSpec(height_px=64, width_px=96)
@@ -61,7 +61,9 @@ def test_a_relative_teacher_takes_its_metres_from_lidar(fake_sequence) -> None: 
 
 
 def test_a_dead_or_padded_camera_has_no_metres(fake_sequence) -> None:  # type: ignore[no-untyped-def]
-    sample = SamplePreparer(SPEC, PlaneTeacher(metric=True, n_channels=2), features=True).prepare(fake_sequence[0])
+    sample = SamplePreparer(SPEC, PlaneTeacher(metric=True, n_channels=2), LabelWants(features=True)).prepare(
+        fake_sequence[0]
+    )
     n = len(sample.images)
     padded = pad_cameras(sample, n + 1)
     assert padded.features is not None
@@ -74,7 +76,7 @@ def test_a_dead_or_padded_camera_has_no_metres(fake_sequence) -> None:  # type: 
 def test_features_are_kept_where_losses_ask_for_them_and_turn_with_the_picture(fake_sequence) -> None:  # type: ignore[no-untyped-def]
     teacher = PlaneTeacher(metric=True, n_channels=3)
     assert SamplePreparer(SPEC, teacher).prepare(fake_sequence[0]).features is None
-    sample = SamplePreparer(SPEC, teacher, features=True).prepare(fake_sequence[0])
+    sample = SamplePreparer(SPEC, teacher, LabelWants(features=True)).prepare(fake_sequence[0])
     batch = collate([sample, mirror(sample)])
     assert batch.features is not None
     assert batch.features.shape == (2, len(sample.images), 3, 8, 12)
@@ -86,4 +88,4 @@ def test_features_are_kept_where_losses_ask_for_them_and_turn_with_the_picture(f
 @pytest.mark.parametrize("teacher", [None, PlaneTeacher(metric=True)])
 def test_features_that_no_teacher_brings_are_refused(teacher: PlaneTeacher | None, fake_sequence) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ConfigError, match=r"teacher (none|plane) brings no features"):
-        SamplePreparer(SPEC, teacher, features=True).prepare(fake_sequence[0])
+        SamplePreparer(SPEC, teacher, LabelWants(features=True)).prepare(fake_sequence[0])

@@ -1,0 +1,158 @@
+"""The terms of the objective as functions of a `Case`: which maps each compares, under which mask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from surround_depth.errors import ConfigError
+from surround_depth.losses import baselines, bin_distillation, cross_context, privileged, supervised
+from surround_depth.losses.case import Case, at_cell_centers
+from surround_depth.losses.masked import Term, masked_mean
+from surround_depth.losses.normalisation import Norm, normalised_difference
+from surround_depth.losses.photometric import ViewContext
+from surround_depth.losses.view_relation import view_relation
+
+
+def confidence(case: Case) -> Term:
+    prediction, targets = case.prediction, case.targets
+    return supervised.confidence_on_truth(
+        prediction.confidence_logit, prediction.depth_m, targets.lidar_m, targets.lidar_mask
+    )
+
+
+def laplace(case: Case) -> Term:
+    prediction, targets = case.prediction, case.targets
+    return supervised.laplace(prediction.confidence_logit, prediction.depth_m, targets.lidar_m, targets.lidar_mask)
+
+
+def kl(case: Case) -> Term:
+    teacher, mask = case.teacher_bins
+    return bin_distillation.bin_divergence(teacher, case.logits, mask, case.config.tau)
+
+
+def x1(case: Case) -> Term:
+    targets = case.targets
+    both = targets.lidar_mask & (targets.teacher_mask if case.config.bins_from == "depth" else targets.relative_mask)
+    return bin_distillation.crossed_centers(
+        case.teacher_bins[0], case.prediction.centers_m, targets.lidar_m, both, case.bins.mean, case.config.pool
+    )
+
+
+def x2(case: Case) -> Term:
+    return _mean_against_lidar(case, case.logits)
+
+
+def teacher_head(case: Case) -> Term:
+    return _mean_against_lidar(case, case.teacher_logits)
+
+
+def _mean_against_lidar(case: Case, logits: Tensor) -> Term:
+    targets = case.targets
+    return bin_distillation.crossed_probabilities(
+        logits, case.teacher_centers_m, targets.lidar_m, targets.lidar_mask, case.bins.mean, case.config.pool
+    )
+
+
+def tie(case: Case) -> Term:
+    targets, prediction = case.targets, case.prediction
+    density = baselines.tie_density(
+        case.logits,
+        prediction.centers_m,
+        case.of_cells(targets.teacher_m),
+        case.of_cells(targets.teacher_mask),
+        case.config.tie_density,
+    )
+    return baselines.tie(density, baselines.tie_structure(prediction.depth_m, targets.teacher_m, targets.teacher_mask))
+
+
+def against_relative(case: Case, norm: Norm) -> Term:
+    """KD-SSI and KD-HDN: no window, nothing dropped."""
+    mask = case.targets.relative_mask
+    inverse_per_m = 1.0 / torch.where(mask, case.prediction.depth_m.float(), 1.0)
+    return masked_mean(normalised_difference(inverse_per_m, case.targets.relative, mask, norm), mask)
+
+
+def shared(case: Case) -> Term:
+    config, targets = case.config.cross_context, case.targets
+    metric = config.shared_norm == "none"
+    target = 1.0 / targets.teacher_m if metric else targets.relative
+    mask = targets.teacher_mask if metric else targets.relative_mask
+    return cross_context.shared_context(case.prediction.depth_m, target, mask, config.shared_norm, config.drop_top)
+
+
+def local_global(case: Case) -> Term:
+    config, patches = case.config.cross_context, case.targets.patches
+    if patches is None:
+        raise ConfigError("loss.cross_context.local_global: the samples were prepared without the teacher's patches")
+    return cross_context.local_global(
+        case.prediction.depth_m,
+        patches.inverse_depth,
+        patches.valid,
+        patches.windows,
+        case.targets.seen,
+        config.local_global_norm,
+        config.drop_top,
+    )
+
+
+def gradient(case: Case) -> Term:
+    targets = case.targets
+    return cross_context.gradient_match(case.prediction.depth_m, targets.relative, targets.relative_mask)
+
+
+def cosine(case: Case) -> Term:
+    alpha = case.config.cross_context.alpha
+    return cross_context.feature_cosine(case.adapted("cosine"), case.resized_features, case.seen_by_features, alpha)
+
+
+def relation(case: Case) -> Term:
+    config, targets = case.config.view_relation, case.targets
+    if config.variant == "v3":
+        teacher, keep = case.teacher_bins
+        student = torch.softmax(case.logits.float(), dim=2)
+    else:
+        teacher, keep, student = case.teacher_features, targets.seen, case.prediction.features
+    return view_relation(student, teacher, keep, targets.neighbours, targets.camera_valid, config)
+
+
+def attention(case: Case) -> Term:
+    assert case.adapters is not None
+    assert case.adapters.attention is not None  # made from the same config
+    adapted, log_variance = case.adapters.attention(case.prediction.features)
+    seen = case.seen_by_features
+    trust = None if case.trust is None else at_cell_centers(case.trust, case.trust.shape[-1] // seen.shape[-1])
+    return privileged.attention_feature(adapted, case.resized_features, log_variance, seen, trust)
+
+
+def response(case: Case) -> Term:
+    targets, size = case.targets, case.size_of_head
+    head = None if case.adapters is None else case.adapters.response
+    log_variance = None if head is None else torch.nn.functional.interpolate(head(case.prediction.features), size)
+    trust = None if case.trust is None else case.of_cells(case.trust)
+    return privileged.focal_response(
+        case.prediction.head_depth_m,
+        case.of_cells(targets.teacher_m),
+        log_variance,
+        case.of_cells(targets.teacher_mask),
+        case.config.privileged.gamma,
+        trust,
+    )
+
+
+def context(case: Case) -> ViewContext:
+    if case.targets.context is None:
+        raise ConfigError("loss.photometric.weight is above 0, but the samples were prepared without their context")
+    return case.targets.context
+
+
+def of_lidar(term: Callable[[Tensor, Tensor, Tensor], Term]) -> Callable[[Case], Term]:
+    """Return a term on (depth, LiDAR, its mask)."""
+    return lambda case: term(case.prediction.depth_m, case.targets.lidar_m, case.targets.lidar_mask)
+
+
+def of_teacher(term: Callable[[Tensor, Tensor, Tensor], Term]) -> Callable[[Case], Term]:
+    """Return a term on (depth, aligned teacher, its mask)."""
+    return lambda case: term(case.prediction.depth_m, case.targets.teacher_m, case.targets.teacher_mask)
