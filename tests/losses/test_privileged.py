@@ -176,7 +176,7 @@ def test_an_empty_mask_gives_zero_and_zero_gradient(
 
 def test_trust_by_hand() -> None:
     teacher_m = plane(10.0, 10.0, 10.0, 10.0, NAN, 10.0, math.inf).requires_grad_()
-    other_m = plane(10.0, 10.0 * math.exp(0.1), 10.0 * math.exp(-0.2), 10.0, 10.0, 0.0, math.inf)
+    other_m = plane(10.0, 10.0 * math.exp(0.1), 10.0 * math.exp(-0.2), 10.0, 10.0, -1.0, math.inf)
     visible = torch.tensor([True, True, True, False, True, True, True]).reshape(1, 1, 1, 7)
     trust = pair_trust(teacher_m, other_m, visible)
     assert trust.flatten().tolist() == pytest.approx([1.0, math.exp(-1), math.exp(-2), 0, 0, 0, 0], abs=1e-5)
