@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -152,3 +153,9 @@ def _swap(fresh: Path, path: Path, retired: Path) -> None:
 
 def _unwritable(path: Path, error: OSError) -> str:
     return f"{path} cannot be written ({error.strerror}); check the folder and the room on the disk"
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file as hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

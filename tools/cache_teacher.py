@@ -79,12 +79,12 @@ def main() -> int:
     import torch
 
     from surround_depth.config import load_config
-    from surround_depth.teachers.build import build_teacher
     from surround_depth.training.config import TrainConfig
     from surround_depth.training.drives import open_drives
     from surround_depth.training.label_task import label_task, teacher_on
     from surround_depth.training.labelling import LabelReport, label_samples, open_caches
     from surround_depth.training.process import PeerError, start_processes
+    from surround_depth.training.student_teacher import open_teacher
 
     config = load_config(TrainConfig, arguments.config, arguments.set)
     if arguments.threads > 0:
@@ -93,7 +93,7 @@ def main() -> int:
     watcher = TerminalWatcher(shown=processes.is_main)
     try:
         with processes.together():
-            teacher = build_teacher(teacher_on(arguments.device, config.teacher))
+            teacher = open_teacher(teacher_on(arguments.device, config.teacher))
             if teacher is None:
                 raise ConfigError("teacher.kind is 'none': there are no labels to keep; choose a teacher")
             task = label_task(config, open_drives(config.data), validation=arguments.validation)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from surround_depth.errors import DataError
+from surround_depth.files import file_sha256
 
 
 def table_digests(files: Mapping[str, Path]) -> dict[str, str]:
@@ -19,8 +20,7 @@ def table_digests(files: Mapping[str, Path]) -> dict[str, str]:
     digests = {}
     for name, path in sorted(files.items()):
         try:
-            with path.open("rb") as file:
-                digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
+            digests[name] = file_sha256(path)
         except OSError as error:
             raise DataError(f"{path} cannot be read ({error.strerror}); download or copy it again") from error
     return digests

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from surround_depth.export.manifest import file_sha256
+from surround_depth.files import file_sha256
 from surround_depth.imaging import InputSpec
 from surround_depth.inference.backend import EngineSpec
 from surround_depth.inference.manifest import CheckpointRecord

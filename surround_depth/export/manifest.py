@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from surround_depth.errors import EngineMismatchError
+from surround_depth.files import file_sha256
 from surround_depth.inference.manifest import MANIFEST_NAME, FileRecord, Manifest
-
-_HASH_BLOCK_BYTES = 1 << 20
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file as hex."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_HASH_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def record_file(path: Path) -> FileRecord:

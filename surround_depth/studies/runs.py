@@ -23,8 +23,7 @@ from typing import Any
 
 from surround_depth.config import dump_config, load_config
 from surround_depth.errors import ConfigError, DataError, SurroundDepthError
-from surround_depth.export.manifest import file_sha256
-from surround_depth.files import write_atomic, write_json
+from surround_depth.files import file_sha256, write_atomic, write_json
 from surround_depth.models.checkpoint import WEIGHTS_NAME
 from surround_depth.provenance import source_commit
 from surround_depth.studies.config import StudyConfig

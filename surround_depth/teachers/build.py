@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from pydantic import Field
@@ -32,17 +33,30 @@ class AssistantConfig(StrictModel):
     seed: int = 0
 
 
+class StudentTeacherConfig(StrictModel):
+    """A trained student of this project as teacher."""
+
+    directory: str | None = None
+    """Of its checkpoint."""
+    metric: bool = False
+    """Keep its metres. False aligns it to each image's LiDAR, as a relative teacher."""
+
+
 class TeacherConfig(StrictModel):
     """The teacher of a training run; `none` trains on LiDAR alone."""
 
-    kind: Literal["simulated", "depth_anything", "assistant", "none"] = "simulated"
+    kind: Literal["simulated", "depth_anything", "assistant", "student", "none"] = "simulated"
     simulated: SimulatedTeacherConfig = SimulatedTeacherConfig()
     depth_anything: DepthAnythingConfig = DepthAnythingConfig()
     assistant: AssistantConfig | None = None
+    student: StudentTeacherConfig = StudentTeacherConfig()
 
 
-def build_teacher(config: TeacherConfig) -> Teacher | None:
+def build_teacher(config: TeacherConfig, of_student: Callable[[StudentTeacherConfig], Teacher]) -> Teacher | None:
     """Return the teacher, or None for training on LiDAR alone; weights are read at the first sample.
+
+    Args:
+        of_student: opens a checkpoint of ours (`training.student_teacher`): no teacher may know the students.
 
     Raises:
         ConfigError: a model cannot be found, or the pair of `assistant` is missing, twice the same or has features.
@@ -52,6 +66,8 @@ def build_teacher(config: TeacherConfig) -> Teacher | None:
             return _single(config.kind, config.simulated, config.depth_anything)
         case "assistant":
             return _assisted(config.assistant)
+        case "student":
+            return of_student(config.student)
         case "none":
             return None
         case _:

@@ -10,6 +10,7 @@ from typing import Any
 
 from surround_depth.data.sample import DriveDataset
 from surround_depth.data.splits import Split
+from surround_depth.files import file_sha256
 from surround_depth.models.checkpoint import WEIGHTS_NAME, read_checkpoint_config
 from surround_depth.provenance import command_line, package_versions, portable_argument, source_commit
 from surround_depth.teachers.ensemble import teacher_lineage
@@ -36,8 +37,7 @@ def read_parent(directory: Path) -> ParentWeights:
         DataError: it is no checkpoint directory.
     """
     lineage = read_checkpoint_config(directory).provenance.get("lineage") or ()
-    with (directory / WEIGHTS_NAME).open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = file_sha256(directory / WEIGHTS_NAME)
     return ParentWeights(directory.resolve().name, digest, tuple(dict(entry) for entry in lineage))
 
 

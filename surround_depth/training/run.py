@@ -20,7 +20,6 @@ from surround_depth.losses.adapters import Adapters
 from surround_depth.losses.build import needs_adapters, needs_features
 from surround_depth.models.checkpoint import CheckpointConfig, load_student, load_weights, save_student
 from surround_depth.models.student import Student
-from surround_depth.teachers.build import build_teacher
 from surround_depth.training.card import model_card
 from surround_depth.training.config import TrainConfig
 from surround_depth.training.dataset import Batch
@@ -43,6 +42,7 @@ from surround_depth.training.rng import rng_states, seed_generators
 from surround_depth.training.samples import SamplePreparer
 from surround_depth.training.stages import Stages, open_stages
 from surround_depth.training.state import StoredState, save_state
+from surround_depth.training.student_teacher import open_teacher
 from surround_depth.training.validation import Validation, validate
 
 
@@ -99,7 +99,7 @@ def run_training(
         drives = open_drives(config.data)
         seed_generators(config.seed)
         student = _start_student(config, init).to(processes.device)
-        teacher = build_teacher(config.teacher)
+        teacher = open_teacher(config.teacher)
         stages = open_stages(config, drives, teacher, rank=processes.rank, n_processes=processes.count)
         adapters = _adapters(config, student, stages)
     trainer = Trainer(student, config, processes, adapters)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from no_student import no_student
 from tiny_depth_models import GreyIsDepth, save_depth_anything
 
 from surround_depth.config import parse_config
@@ -66,7 +67,7 @@ def placed(tree: Any, source: Path) -> Any:
 
 
 def built(tree: dict[str, Any], source: Path) -> Teacher:
-    teacher = build_teacher(parse_config(TeacherConfig, placed(tree, source), "test"))
+    teacher = build_teacher(parse_config(TeacherConfig, placed(tree, source), "test"), no_student)
     assert teacher is not None
     return teacher
 

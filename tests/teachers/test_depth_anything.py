@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from no_student import no_student
 from PIL import Image
 from tiny_depth_models import MEAN, STD, GreyIsDepth, save_depth_anything, save_dpt, save_square_dpt
 from torch.nn import functional as F
@@ -211,6 +212,6 @@ def test_sky_is_not_valid(relative: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_build(relative: Path) -> None:
     config = TeacherConfig(kind="depth_anything", depth_anything=DepthAnythingConfig(source=str(relative)))
-    teacher = build_teacher(config)
+    teacher = build_teacher(config, no_student)
     assert isinstance(teacher, DepthAnythingTeacher)
     assert teacher.name == relative.name  # not where it lies on this machine

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from no_student import no_student
 
 from surround_depth.config import parse_config
 from surround_depth.errors import ConfigError
@@ -95,7 +96,7 @@ def config(**assistant: object) -> TeacherConfig:
 
 def test_build() -> None:
     sharp = {"kind": "simulated", "simulated": {"edge_blur_px": 0.0, "scale": [1.0, 1.0]}}
-    teacher = build_teacher(config(primary={"kind": "simulated"}, assistant=sharp, seed=3))
+    teacher = build_teacher(config(primary={"kind": "simulated"}, assistant=sharp, seed=3), no_student)
     assert isinstance(teacher, AssistedTeacher)
     assert (teacher.primary_share, teacher.seed, teacher.assistant.config.scale) == (0.7, 3, (1.0, 1.0))
 
@@ -103,11 +104,11 @@ def test_build() -> None:
 def test_build_refuses_what_cannot_be_meant(tmp_path: Path) -> None:
     simulated = {"kind": "simulated"}
     with pytest.raises(ConfigError, match=r"teacher\.assistant is missing"):
-        build_teacher(TeacherConfig(kind="assistant"))
+        build_teacher(TeacherConfig(kind="assistant"), no_student)
     with pytest.raises(ConfigError, match="are the same"):
-        build_teacher(config(primary=simulated, assistant=simulated))
+        build_teacher(config(primary=simulated, assistant=simulated), no_student)
     with_features = {"kind": "depth_anything", "depth_anything": {"source": str(tmp_path), "features": True}}
     with pytest.raises(ConfigError, match=r"assistant\.assistant\.depth_anything\.features"):
-        build_teacher(config(primary=simulated, assistant=with_features))
+        build_teacher(config(primary=simulated, assistant=with_features), no_student)
     with pytest.raises(ConfigError, match="primary_share"):
         AssistedTeacher(Constant(1.0), Constant(2.0), primary_share=1.5)

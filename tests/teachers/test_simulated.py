@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from no_student import no_student
 
 from surround_depth.errors import ConfigError, DataError
 from surround_depth.teachers.build import TeacherConfig, build_teacher
@@ -90,8 +91,8 @@ def test_relative_depth_refuses_contradictions() -> None:
 
 
 def test_build() -> None:
-    assert isinstance(build_teacher(TeacherConfig()), SimulatedTeacher)
-    assert build_teacher(TeacherConfig(kind="none")) is None
+    assert isinstance(build_teacher(TeacherConfig(), no_student), SimulatedTeacher)
+    assert build_teacher(TeacherConfig(kind="none"), no_student) is None
 
 
 def test_the_default_label_is_what_the_shipped_students_learnt_from() -> None:

@@ -13,6 +13,7 @@ from flat_road import FakeSequence
 from surround_depth.config import parse_config
 from surround_depth.data.sample import Sample
 from surround_depth.errors import DataError, SurroundDepthError
+from surround_depth.teachers.simulated import SimulatedTeacher
 from surround_depth.training.config import DataSetConfig, TrainConfig
 from surround_depth.training.dataset import Batch
 from surround_depth.training.drives import Drives, DriveSet
@@ -44,7 +45,9 @@ def stages(config: TrainConfig, sequence: Any, rank: int = 0, n_processes: int =
     tree["data"] |= data
     nothing: Any = None
     one = DriveSet("data", DataSetConfig(root="r"), nothing, nothing, (sequence,), (sequence,))
-    return open_stages(parse_config(TrainConfig, tree, "test"), Drives((one,)), None, rank=rank, n_processes=n_processes)
+    return open_stages(
+        parse_config(TrainConfig, tree, "test"), Drives((one,)), SimulatedTeacher(), rank=rank, n_processes=n_processes
+    )
 
 
 def same(a: Batch, b: Batch) -> bool:

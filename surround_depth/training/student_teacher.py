@@ -1,0 +1,90 @@
+"""A trained student of this project as the teacher of another: a larger one, or one that was taught with more.
+
+It sees the whole rig, and has features, sky and a confidence. With it every loss on features and relations can be run,
+and studied, without weights from elsewhere.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from surround_depth.errors import ConfigError
+from surround_depth.files import file_sha256
+from surround_depth.models.checkpoint import WEIGHTS_NAME, Checkpoint, load_student, read_checkpoint_config
+from surround_depth.models.student import StudentOutput
+from surround_depth.teachers.build import StudentTeacherConfig, TeacherConfig, build_teacher
+from surround_depth.teachers.teacher import Teacher, TeacherInput, TeacherLabel
+
+_FAR_SHARE = 0.9  # of the range: what a student trained towards the far end for sky says of it
+
+
+def open_teacher(config: TeacherConfig) -> Teacher | None:
+    """Return the teacher that a configuration means (`teachers.build_teacher`), a student of ours among them.
+
+    Raises:
+        ConfigError, DataError: it cannot be found or opened.
+    """
+    return build_teacher(config, StudentTeacher)
+
+
+class StudentTeacher:
+    """Labels with a checkpoint of ours.
+
+    Args:
+        config: `directory` is read when the first label is asked for.
+
+    Raises:
+        ConfigError: no directory is given.
+        DataError: it is no checkpoint directory.
+    """
+
+    def __init__(self, config: StudentTeacherConfig) -> None:
+        if config.directory is None:
+            raise ConfigError("teacher.student.directory is missing: kind 'student' needs a checkpoint directory")
+        self._directory = Path(config.directory)
+        self._config = read_checkpoint_config(self._directory)
+        self.metric = config.metric
+        self.name = f"student {self._directory.resolve().name} ({self._config.provenance.get('commit', 'no commit')})"
+
+    @property
+    def licence(self) -> str:
+        """The strictest of what its weights were made of."""
+        known = self._config.provenance.get("licence")
+        return str(known["name"]) if isinstance(known, dict) else "not stated in its provenance"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the weights, and whether its metres are kept."""
+        return f"{file_sha256(self._directory / WEIGHTS_NAME)}-{self.metric}"
+
+    def __call__(self, sample: TeacherInput) -> TeacherLabel:
+        """Return inverse depth, sky and the features at stride 8.
+
+        Raises:
+            ConfigError: a piece of a picture, for which there are no rays.
+        """
+        if sample.rays is None or sample.T_ego_cam is None:
+            raise ConfigError(
+                f"{sample.sample_id}: a student labels whole rigs, not pieces of a picture; set "
+                "loss.cross_context.local_global to 0, or choose another teacher.kind"
+            )
+        output = self._run(sample)
+        depth_m = output.depth_m[0].numpy()
+        living = sample.camera_valid[:, None, None]
+        sky = (depth_m > _FAR_SHARE * self._config.student.bins.max_depth_m) & living
+        features = np.where(sample.camera_valid[:, None, None, None], output.features[0].numpy(), 0.0)
+        return TeacherLabel((1.0 / depth_m).astype(np.float32), living & ~sky, sky, features.astype(np.float16))
+
+    @torch.inference_mode()
+    def _run(self, sample: TeacherInput) -> StudentOutput:
+        given = (sample.images, sample.rays, sample.T_ego_cam, sample.camera_valid.astype(np.float32))
+        output: StudentOutput = self._checkpoint.student(*(torch.from_numpy(np.asarray(one))[None] for one in given))
+        return output
+
+    @cached_property
+    def _checkpoint(self) -> Checkpoint:
+        return load_student(self._directory)

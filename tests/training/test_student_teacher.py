@@ -1,0 +1,88 @@
+"""A checkpoint of ours as teacher: its own depth, sky and features, relative or in metres."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from surround_depth.errors import ConfigError, DataError
+from surround_depth.imaging import InputSpec
+from surround_depth.models.checkpoint import CheckpointConfig, save_student
+from surround_depth.models.presets import student_preset
+from surround_depth.models.student import Student
+from surround_depth.teachers.build import StudentTeacherConfig, TeacherConfig
+from surround_depth.teachers.patches import label_patches
+from surround_depth.training.samples import LabelWants, SamplePreparer
+from surround_depth.training.student_teacher import StudentTeacher, open_teacher
+
+SPEC = InputSpec(height_px=64, width_px=96)
+
+
+def saved(folder: Path, seed: int = 0) -> Path:
+    torch.manual_seed(seed)
+    student = Student(student_preset("pico")).eval()
+    facts = {"commit": "abc", "licence": {"name": "CC BY-NC 4.0"}}
+    save_student(folder, student, CheckpointConfig(student=student.config, input=SPEC, provenance=facts))
+    return folder
+
+
+@pytest.mark.parametrize("metric", [False, True])
+def test_it_says_what_the_student_says(metric: bool, tmp_path: Path, fake_sequence) -> None:  # type: ignore[no-untyped-def]
+    folder = saved(tmp_path / "student")
+    teacher = open_teacher(
+        TeacherConfig(kind="student", student=StudentTeacherConfig(directory=str(folder), metric=metric))
+    )
+    assert isinstance(teacher, StudentTeacher)
+    assert (teacher.metric, teacher.licence) == (metric, "CC BY-NC 4.0")
+    preparer = SamplePreparer(SPEC, teacher, LabelWants(features=True))
+    given = preparer.teacher_input(fake_sequence[0])
+    label = teacher(given)
+    torch.manual_seed(0)
+    student = Student(student_preset("pico")).eval()
+    with torch.no_grad():
+        inputs = (given.images, given.rays, given.T_ego_cam, given.camera_valid.astype(np.float32))
+        output = student(*(torch.from_numpy(np.asarray(one))[None] for one in inputs))
+    np.testing.assert_allclose(1.0 / label.inverse_depth, output.depth_m[0], rtol=1e-5)
+    assert label.features is not None
+    np.testing.assert_allclose(label.features, output.features[0], rtol=2e-3, atol=1e-3)
+    assert np.array_equal(label.sky, output.depth_m[0].numpy() > 72.0)
+    prepared = preparer.prepare(fake_sequence[0])
+    assert np.isfinite(prepared.metric_range).all() == metric
+    assert prepared.features is not None
+
+
+def test_a_dead_camera_is_valid_nowhere_and_has_no_features(tmp_path: Path, fake_sequence) -> None:  # type: ignore[no-untyped-def]
+    teacher = StudentTeacher(StudentTeacherConfig(directory=str(saved(tmp_path / "student"))))
+    given = SamplePreparer(SPEC, teacher).teacher_input(fake_sequence[0])
+    valid = given.camera_valid.copy()
+    valid[0] = False
+    label = teacher(replace(given, camera_valid=valid))
+    assert not label.valid[0].any()
+    assert not label.sky[0].any()
+    assert label.features is not None
+    assert (label.features[0] == 0).all()
+    assert label.valid[1].any()
+
+
+def test_other_weights_are_another_teacher(tmp_path: Path) -> None:
+    folders = [str(saved(tmp_path / f"student-{seed}", seed)) for seed in (0, 1)]
+    marks = {
+        StudentTeacher(StudentTeacherConfig(directory=folder, metric=metric)).fingerprint
+        for folder in folders
+        for metric in (False, True)
+    }
+    assert len(marks) == 4
+
+
+def test_what_it_cannot_do_is_refused(tmp_path: Path, fake_sequence) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ConfigError, match=r"teacher\.student\.directory is missing"):
+        StudentTeacher(StudentTeacherConfig())
+    with pytest.raises(DataError, match="is this a checkpoint directory"):
+        StudentTeacher(StudentTeacherConfig(directory=str(tmp_path)))
+    teacher = StudentTeacher(StudentTeacherConfig(directory=str(saved(tmp_path / "student"))))
+    with pytest.raises(ConfigError, match="labels whole rigs"):
+        label_patches(teacher, SamplePreparer(SPEC, teacher).teacher_input(fake_sequence[0]))
