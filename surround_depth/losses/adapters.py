@@ -5,7 +5,6 @@ Trained with the student, kept in the states of a run, and left out of the check
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from surround_depth.losses.config import LossConfig
@@ -54,8 +53,7 @@ class TeacherBinHead(nn.Module):
             nn.Conv2d(_HEAD_CHANNELS, n_bins, 1),
         )
 
-    def forward(self, features: Tensor, size: tuple[int, int]) -> Tensor:
-        """Return logits [B, N, M, h, w] of the given size, from features [B, N, C, h', w']."""
-        B, N = features.shape[:2]
-        logits = self.layers(features.flatten(0, 1))
-        return F.interpolate(logits, size, mode="bilinear").reshape(B, N, -1, *size)
+    def forward(self, features: Tensor) -> Tensor:
+        """Return logits [B, N, M, h, w] of features [B, N, C, h, w]."""
+        logits: Tensor = self.layers(features.flatten(0, 1))
+        return logits.unflatten(0, features.shape[:2])

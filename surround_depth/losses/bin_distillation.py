@@ -140,31 +140,6 @@ def resize_probabilities(probabilities: Tensor, size: tuple[int, int]) -> Tensor
         return resized / resized.sum(dim=2, keepdim=True).clamp(min=torch.finfo(p.dtype).tiny)
 
 
-def regrid(probabilities: Tensor, teacher_edges_m: Tensor, student_edges_m: Tensor) -> Tensor:
-    """Return the teacher's mass on the student's bins [B, N, M_S, h, w]: both may lie elsewhere. No gradient.
-
-    Mass is taken as even, in log depth, within a teacher's bin, and goes to the student's bins by overlap; what lies
-    beyond the student's range goes to its end bins. So mass is conserved, and equal grids change nothing. Needed
-    where bin k is a place in metres (`centers: fixed`) and the teacher saw another focal length or range. With
-    `centers: image` bin k is a share of the image's range instead: compare by index.
-
-    Args:
-        probabilities: p_T [B, N, M_T, h, w].
-        teacher_edges_m, student_edges_m: rising [B, N, M_T + 1], [B, N, M_S + 1].
-
-    Source: ours [O]. Hand-worked in tests/losses/test_bin_distillation.py.
-    """
-    with torch.no_grad():
-        from_edges = torch.log(at_least_float32(teacher_edges_m))[..., :, None]
-        to_edges = torch.log(at_least_float32(student_edges_m))[..., None, :]
-        low, high = from_edges[..., :-1, :], from_edges[..., 1:, :]  # [B, N, M_T, 1]
-        open_low, open_high = to_edges[..., :-1].clone(), to_edges[..., 1:].clone()  # [B, N, 1, M_S]
-        open_low[..., 0], open_high[..., -1] = -math.inf, math.inf
-        share = (high.minimum(open_high) - low.maximum(open_low)).clamp(min=0.0) / (high - low)
-        p = at_least_float32(probabilities)
-        return torch.einsum("bnkhw,bnkj->bnjhw", p, share.to(p.dtype))
-
-
 def bin_divergence(teacher: Tensor, student_logits: Tensor, mask: Tensor, tau: float = 1.0) -> Term:
     """Return `tau^2 KL(p_T^(tau) || p_S^(tau))`, mean over the mask, with `p^(tau) = p^(1/tau) / sum`. D4, D5 [O].
 
@@ -172,7 +147,7 @@ def bin_divergence(teacher: Tensor, student_logits: Tensor, mask: Tensor, tau: f
     (`models.depth_bins.mixed_with_ground`: 1e-8) want tau <= 2: at 4 the floor of 64 bins is two fifths of all mass.
 
     Args:
-        teacher: p_T [B, N, M, h, w], sums of 1 inside the mask (`resize_probabilities`, `regrid`); NaN allowed outside.
+        teacher: p_T [B, N, M, h, w], sums of 1 inside the mask (`resize_probabilities`); NaN allowed outside.
         student_logits: [B, N, M, h, w].
         mask: m_kd, bool [B, N, h, w].
     """

@@ -92,7 +92,7 @@ TERMS: dict[str, Kind] = {
     "feature": Kind(lambda c: _sub(c, "feature"), terms.cosine, features=_always),
     "fitnets": Kind(
         lambda c: c.fitnets,
-        lambda x: baselines.fitnets(x.adapted("fitnets"), x.resized_features, x.seen_by_features),
+        lambda x: baselines.fitnets(x.adapted("fitnets"), x.resized_features, x.of_features(x.targets.seen)),
         features=_always,
     ),
     "rkd": Kind(

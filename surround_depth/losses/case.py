@@ -147,7 +147,8 @@ class Case:
         """The teacher's probabilities [B, N, M, h, w], and where they mean something [B, N, h, w]. No gradient."""
         targets, prediction, config = self.targets, self.prediction, self.config
         if config.bins_from == "head":
-            return torch.softmax(self.teacher_logits.detach(), dim=2), self.of_cells(targets.relative_mask)
+            p = torch.softmax(self.teacher_logits.detach(), dim=2)
+            return bin_distillation.resize_probabilities(p, self.size_of_head), self.of_cells(targets.relative_mask)
         if config.bins_from == "relative":
             r, mask = self.of_cells(targets.relative), self.of_cells(targets.relative_mask)
             return bin_distillation.assign_scale_free(r, mask, prediction.centers_m.shape[-1], config.sigma)
@@ -159,15 +160,18 @@ class Case:
 
     @cached_property
     def teacher_logits(self) -> Tensor:
-        """What the bin head makes of the teacher's features [B, N, M, h, w]; the gradient reaches that head alone."""
+        """What the bin head makes of the teacher's features, on their grid; the gradient reaches that head alone."""
         assert self.adapters is not None
         assert self.adapters.teacher_head is not None  # `bins_from: head`
-        logits: Tensor = self.adapters.teacher_head(self.teacher_features.float(), self.size_of_head)
+        logits: Tensor = self.adapters.teacher_head(self.teacher_features.float())
         return logits
 
     @cached_property
     def teacher_centers_m(self) -> Tensor:
-        """Centers that know nothing of the picture: even in logarithm over the range of the student's [B, N, M]."""
+        """c_T [B, N, M]: the student's own where its bins take the teacher's depth; those of the bin head lie even, in
+        logarithm, over the range of the student's, whatever the picture."""
+        if self.config.bins_from == "depth":
+            return self.prediction.centers_m
         ends = torch.log(self.prediction.edges_m.detach()[..., (0, -1)])
         M = self.prediction.centers_m.shape[-1]
         middles = (torch.arange(M, device=ends.device) + 0.5) / M
@@ -192,10 +196,9 @@ class Case:
         resized = F.interpolate(features.flatten(0, 1), size, mode="bilinear")
         return resized.unflatten(0, features.shape[:2])
 
-    @cached_property
-    def seen_by_features(self) -> Tensor:
-        """`Targets.seen` on the grid of the student's features [B, N, h, w]."""
-        return at_cell_centers(self.targets.seen, self.targets.seen.shape[-1] // self.prediction.features.shape[-1])
+    def of_features(self, full: Tensor) -> Tensor:
+        """Return a map [B, N, H, W] on the grid of the student's features."""
+        return at_cell_centers(full, full.shape[-1] // self.prediction.features.shape[-1])
 
     def adapted(self, name: str) -> Tensor:
         """Return the student's features through the 1x1 convolution `name` of the adapters [B, N, C', h, w]."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from surround_depth.errors import ConfigError
 from surround_depth.losses import baselines, bin_distillation, cross_context, privileged, supervised
-from surround_depth.losses.case import Case, at_cell_centers
+from surround_depth.losses.case import Case
 from surround_depth.losses.masked import Term, masked_mean
 from surround_depth.losses.normalisation import Norm, normalised_difference
 from surround_depth.losses.photometric import ViewContext
@@ -35,9 +36,11 @@ def kl(case: Case) -> Term:
 
 def x1(case: Case) -> Term:
     targets = case.targets
-    both = targets.lidar_mask & (targets.teacher_mask if case.config.bins_from == "depth" else targets.relative_mask)
+    teacher, says_something = case.teacher_bins
+    labelled = targets.teacher_mask if case.config.bins_from == "depth" else targets.relative_mask
+    both = targets.lidar_mask & labelled & says_something.flatten(2).any(dim=-1)[..., None, None]
     return bin_distillation.crossed_centers(
-        case.teacher_bins[0], case.prediction.centers_m, targets.lidar_m, both, case.bins.mean, case.config.pool
+        teacher, case.prediction.centers_m, targets.lidar_m, both, case.bins.mean, case.config.pool
     )
 
 
@@ -105,7 +108,9 @@ def gradient(case: Case) -> Term:
 
 def cosine(case: Case) -> Term:
     alpha = case.config.cross_context.alpha
-    return cross_context.feature_cosine(case.adapted("cosine"), case.resized_features, case.seen_by_features, alpha)
+    return cross_context.feature_cosine(
+        case.adapted("cosine"), case.resized_features, case.of_features(case.targets.seen), alpha
+    )
 
 
 def relation(case: Case) -> Term:
@@ -122,23 +127,21 @@ def attention(case: Case) -> Term:
     assert case.adapters is not None
     assert case.adapters.attention is not None  # made from the same config
     adapted, log_variance = case.adapters.attention(case.prediction.features)
-    seen = case.seen_by_features
-    trust = None if case.trust is None else at_cell_centers(case.trust, case.trust.shape[-1] // seen.shape[-1])
-    return privileged.attention_feature(adapted, case.resized_features, log_variance, seen, trust)
+    mask = case.of_features(case.targets.relative_mask)
+    trust = None if case.trust is None else case.of_features(case.trust)
+    return privileged.attention_feature(adapted, case.resized_features, log_variance, mask, trust)
 
 
 def response(case: Case) -> Term:
-    targets, size = case.targets, case.size_of_head
+    targets = case.targets
     head = None if case.adapters is None else case.adapters.response
-    log_variance = None if head is None else torch.nn.functional.interpolate(head(case.prediction.features), size)
-    trust = None if case.trust is None else case.of_cells(case.trust)
     return privileged.focal_response(
         case.prediction.head_depth_m,
         case.of_cells(targets.teacher_m),
-        log_variance,
+        None if head is None else F.interpolate(head(case.prediction.features), case.size_of_head, mode="bilinear"),
         case.of_cells(targets.teacher_mask),
         case.config.privileged.gamma,
-        trust,
+        None if case.trust is None else case.of_cells(case.trust),
     )
 
 

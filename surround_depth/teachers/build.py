@@ -50,6 +50,8 @@ class TeacherConfig(StrictModel):
     depth_anything: DepthAnythingConfig = DepthAnythingConfig()
     assistant: AssistantConfig | None = None
     student: StudentTeacherConfig = StudentTeacherConfig()
+    cache: str | None = None
+    """Folder of labels that `tools/cache_teacher.py` made; what is not in it, the teacher says anew."""
 
 
 def build_teacher(config: TeacherConfig, of_student: Callable[[StudentTeacherConfig], Teacher]) -> Teacher | None:

@@ -9,6 +9,7 @@ import hashlib
 from dataclasses import replace
 
 from surround_depth.errors import ConfigError
+from surround_depth.teachers.label_cache import CachedTeacher
 from surround_depth.teachers.teacher import Teacher, TeacherInput, TeacherLabel
 
 
@@ -52,6 +53,8 @@ class AssistedTeacher:
 
 def teacher_lineage(teacher: Teacher) -> list[dict[str, str]]:
     """Return what a student of this teacher inherits: an entry for each model that labels, with its licence."""
+    if isinstance(teacher, CachedTeacher):
+        return teacher_lineage(teacher.teacher)
     if isinstance(teacher, AssistedTeacher):
         return [_entry("teacher", teacher.primary), _entry("assistant", teacher.assistant)]
     return [_entry("teacher", teacher)]

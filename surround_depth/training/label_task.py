@@ -57,11 +57,14 @@ def label_task(config: TrainConfig, drives: Drives, *, validation: bool = False)
 
 
 def teacher_on(device: Literal["cpu", "cuda"], config: TeacherConfig) -> TeacherConfig:
-    """Return the same teacher with its model on `device`; neither labels nor fingerprint depend on that.
+    """Return the same teacher with its model on `device` and nothing kept; neither labels nor fingerprint depend on it.
 
     A run's own setting is that of the loader's workers, who cannot share a GPU.
     """
-    place = {"depth_anything": config.depth_anything.model_copy(update={"device": device})}
+    place: dict[str, Any] = {
+        "cache": None,
+        "depth_anything": config.depth_anything.model_copy(update={"device": device}),
+    }
     if (pair := config.assistant) is not None:
         moved = {
             role: one.model_copy(update={"depth_anything": one.depth_anything.model_copy(update={"device": device})})

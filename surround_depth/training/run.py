@@ -188,7 +188,7 @@ class _Run:
                 self.logbook = closing.enter_context(Logbook(self.config, self.out, self.trainer.step, wandb))
 
     def _held_out(self, per_pixel_mean: PerPixelMean) -> tuple[ValidationSet, ...]:
-        preparer = SamplePreparer(self.config.input, self.stages.teacher)
+        preparer = SamplePreparer(self.config.input, None)  # students are judged by truth, not by what teachers say
         n_samples, cache = self.config.watch.n_val_samples, self.config.data.cache
         return validation_sets(self.drives, preparer, per_pixel_mean, n_samples, cache=cache)
 

@@ -81,11 +81,6 @@ class Stages:
             self._coarse_draws = OwnDraws(coarse_store, config, rank=rank, n_processes=n_processes)
             self._n_coarse = round(config.coarse.share * config.optim.steps)
 
-    @property
-    def teacher(self) -> Teacher | None:
-        """Who labels the samples; None: nobody."""
-        return self._draws.store.preparer.teacher
-
     def teacher_channels(self) -> int:
         """Return how many channels the teacher's features have, from the first sample.
 

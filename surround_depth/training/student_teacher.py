@@ -17,18 +17,22 @@ from surround_depth.files import file_sha256
 from surround_depth.models.checkpoint import WEIGHTS_NAME, Checkpoint, load_student, read_checkpoint_config
 from surround_depth.models.student import StudentOutput
 from surround_depth.teachers.build import StudentTeacherConfig, TeacherConfig, build_teacher
+from surround_depth.teachers.label_cache import CachedTeacher
 from surround_depth.teachers.teacher import Teacher, TeacherInput, TeacherLabel
 
 _FAR_SHARE = 0.9  # of the range: what a student trained towards the far end for sky says of it
 
 
 def open_teacher(config: TeacherConfig) -> Teacher | None:
-    """Return the teacher that a configuration means (`teachers.build_teacher`), a student of ours among them.
+    """Return the teacher that a configuration means (`teachers.build_teacher`): a student of ours too, or kept labels.
 
     Raises:
         ConfigError, DataError: it cannot be found or opened.
     """
-    return build_teacher(config, StudentTeacher)
+    teacher = build_teacher(config, StudentTeacher)
+    if teacher is None or config.cache is None:
+        return teacher
+    return CachedTeacher(teacher, Path(config.cache).expanduser())
 
 
 class StudentTeacher:
@@ -79,10 +83,11 @@ class StudentTeacher:
         features = np.where(sample.camera_valid[:, None, None, None], output.features[0].numpy(), 0.0)
         return TeacherLabel((1.0 / depth_m).astype(np.float32), living & ~sky, sky, features.astype(np.float16))
 
-    @torch.inference_mode()
     def _run(self, sample: TeacherInput) -> StudentOutput:
+        student = self._checkpoint.student  # built outside: an encoder probes itself with gradients
         given = (sample.images, sample.rays, sample.T_ego_cam, sample.camera_valid.astype(np.float32))
-        output: StudentOutput = self._checkpoint.student(*(torch.from_numpy(np.asarray(one))[None] for one in given))
+        with torch.inference_mode():
+            output: StudentOutput = student(*(torch.from_numpy(np.asarray(one))[None] for one in given))
         return output
 
     @cached_property

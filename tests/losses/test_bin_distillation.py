@@ -17,7 +17,6 @@ from surround_depth.losses.bin_distillation import (
     check_variant,
     crossed_centers,
     crossed_probabilities,
-    regrid,
     resize_probabilities,
 )
 
@@ -160,51 +159,6 @@ def test_resized_probabilities_by_hand(
     assert resized[0, 0, 0, 0].tolist() == pytest.approx(first_bin, abs=1e-6)
     sums = resized.sum(dim=2)
     assert ((sums - 1).abs() < 1e-6).logical_or(sums == 0).all()
-
-
-def log_edges(*values: float) -> torch.Tensor:
-    return torch.exp(torch.tensor(values, dtype=torch.float64))[None, None]
-
-
-@pytest.mark.parametrize(
-    ("student_log_edges", "expected"),
-    [
-        ((0.0, 1.0, 2.0), [0.4, 0.6]),
-        ((-1.0, 0.5, 1.25, 3.0), [0.2, 0.2 + 0.15, 0.45]),
-        ((0.5, 1.25, 1.5), [0.4 + 0.15, 0.45]),  # the ends take what lies beyond them
-        ((-4.0, -3.0, -2.0), [0.0, 1.0]),
-        ((0.0, 0.25, 1.0, 1.5, 1.75, 2.0), [0.1, 0.3, 0.3, 0.15, 0.15]),
-    ],
-)
-def test_regrid_by_hand(student_log_edges: tuple[float, ...], expected: list[float]) -> None:
-    moved = regrid(row((0.4, 0.6)).double(), log_edges(0.0, 1.0, 2.0), log_edges(*student_log_edges))
-    assert moved.flatten().tolist() == pytest.approx(expected, abs=1e-7)
-
-
-def test_regrid_keeps_mass_and_leaves_an_equal_grid_alone() -> None:
-    teacher, _, _ = random_case(n_bins=8)
-    generator = torch.Generator().manual_seed(2)
-    edges = torch.rand(2, 1, 2, 9, generator=generator, dtype=torch.float64).cumsum(dim=-1).exp()
-    assert torch.equal(regrid(teacher, edges[0], edges[0]), teacher)
-    moved = regrid(teacher, edges[0], edges[1][..., :6])
-    assert moved.shape == (1, 2, 5, 2, 3)
-    assert moved.sum(dim=2).flatten().tolist() == pytest.approx([1.0] * 12)
-
-
-def test_regrid_holds_a_depth_in_metres_when_the_focal_length_moves_the_bins() -> None:
-    edges_m = torch.logspace(math.log10(0.5), math.log10(80.0), 65, dtype=torch.float64)[None, None]
-    teacher_edges_m = 1.7 * edges_m
-
-    def mean_log(p: torch.Tensor, edges_m: torch.Tensor) -> float:
-        middles = 0.5 * (edges_m[..., 1:] * edges_m[..., :-1]).log()
-        return float((p[..., 0, 0] * middles).sum())
-
-    teacher = assign_to_bins(
-        at(20.0), teacher_edges_m, (teacher_edges_m[..., 1:] * teacher_edges_m[..., :-1]).sqrt(), "gauss"
-    )
-    moved = regrid(teacher, teacher_edges_m, edges_m)
-    assert math.exp(mean_log(moved, edges_m)) == pytest.approx(20.0, rel=5e-3)
-    assert math.exp(mean_log(teacher, edges_m)) == pytest.approx(20.0 / 1.7, rel=1e-2)  # what comparing by index does
 
 
 # --- scale-free assignment -----------------------------------------------------------------------------------------

@@ -23,7 +23,8 @@ def sample() -> TeacherInput:
     depth_m[sky] = np.nan
     images = rng.integers(0, 255, (N, H, W, 3), np.uint8)
     focal_px = np.array([20.0, 25.0], np.float32)
-    return TeacherInput("frame-1", ("LEFT", "RIGHT"), images, np.array([True, True]), focal_px, depth_m, sky)
+    living = np.array([True, True])
+    return TeacherInput("frame-1", ("LEFT", "RIGHT"), images, living, focal_px, truth_depth_m=depth_m, truth_sky=sky)
 
 
 def test_windows_by_hand() -> None:

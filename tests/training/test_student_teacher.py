@@ -15,7 +15,10 @@ from surround_depth.models.checkpoint import CheckpointConfig, save_student
 from surround_depth.models.presets import student_preset
 from surround_depth.models.student import Student
 from surround_depth.teachers.build import StudentTeacherConfig, TeacherConfig
+from surround_depth.teachers.ensemble import teacher_lineage
+from surround_depth.teachers.label_cache import CachedTeacher, LabelCache, cache_key
 from surround_depth.teachers.patches import label_patches
+from surround_depth.teachers.teacher import TeacherLabel
 from surround_depth.training.samples import LabelWants, SamplePreparer
 from surround_depth.training.student_teacher import StudentTeacher, open_teacher
 
@@ -86,3 +89,19 @@ def test_what_it_cannot_do_is_refused(tmp_path: Path, fake_sequence) -> None:  #
     teacher = StudentTeacher(StudentTeacherConfig(directory=str(saved(tmp_path / "student"))))
     with pytest.raises(ConfigError, match="labels whole rigs"):
         label_patches(teacher, SamplePreparer(SPEC, teacher).teacher_input(fake_sequence[0]))
+
+
+def test_kept_labels_stand_for_the_teacher_and_its_licence(tmp_path: Path, fake_sequence) -> None:  # type: ignore[no-untyped-def]
+    student = StudentTeacherConfig(directory=str(saved(tmp_path / "student")))
+    kept = open_teacher(TeacherConfig(kind="student", student=student, cache=str(tmp_path / "labels")))
+    assert isinstance(kept, CachedTeacher)
+    assert isinstance(kept.teacher, StudentTeacher)
+    assert teacher_lineage(kept) == teacher_lineage(kept.teacher)
+    given = SamplePreparer(SPEC, kept).teacher_input(fake_sequence[0])
+    assert given.label_id is not None
+    n, height_px, width_px = given.images.shape[:3]
+    cache = LabelCache(tmp_path / "labels", cache_key(kept.fingerprint, height_px, width_px))
+    nothing = np.zeros((n, height_px, width_px), bool)
+    cache.write(given.label_id, TeacherLabel(np.zeros(nothing.shape, np.float32), nothing, nothing))
+    assert not kept(given).valid.any()  # what was kept, not what the student would say
+    assert kept.teacher(given).valid.any()
