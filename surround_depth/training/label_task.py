@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from surround_depth.data.sample import SampleSequence
 from surround_depth.imaging import InputSpec

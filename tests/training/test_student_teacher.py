@@ -102,6 +102,6 @@ def test_kept_labels_stand_for_the_teacher_and_its_licence(tmp_path: Path, fake_
     n, height_px, width_px = given.images.shape[:3]
     cache = LabelCache(tmp_path / "labels", cache_key(kept.fingerprint, height_px, width_px))
     nothing = np.zeros((n, height_px, width_px), bool)
-    cache.write(given.label_id, TeacherLabel(np.zeros(nothing.shape, np.float32), nothing, nothing))
+    cache.write(given.label_id, TeacherLabel(np.zeros(nothing.shape, np.float32), nothing, nothing), "a name")
     assert not kept(given).valid.any()  # what was kept, not what the student would say
     assert kept.teacher(given).valid.any()
