@@ -6,8 +6,9 @@
     python tools/ablate.py --study student --out out/short --set base.optim.steps=300
 
 A study is a YAML file (shipped ones: surround_depth/configs/study). It renders its data, trains, scores and leaves
-table.md, table.json and curves.html in OUT. Stop it at any time: the same command goes on, and does again what has
-changed. Every training reads the code as it is then: run a long study from a checkout that nobody edits.
+table.md, table.json and curves.html in OUT. One with a screening tries every row with its first seeds and takes the
+best to all of them. Stop it at any time: the same command goes on, and does again what has changed. Every training
+reads the code as it is then: run a long study from a checkout that nobody edits.
 """
 
 from __future__ import annotations
@@ -83,15 +84,16 @@ def main() -> None:
     from surround_depth.studies.curves import curves_page
     from surround_depth.studies.results import read_results
     from surround_depth.studies.runs import runs_of
+    from surround_depth.studies.screening import stages
     from surround_depth.studies.table import as_dict, markdown
 
     study = load_study(arguments.study, arguments.set)
-    runs = runs_of(study, arguments.out, arguments.rows, arguments.seeds)
-    for one in runs:
+    for one in runs_of(study, arguments.out, arguments.rows, arguments.seeds):
         _ = one.config  # an unknown row is better known now than after the rendering
     if not arguments.table:
         render(study, arguments.out)
-        run(runs, arguments.device)
+        for runs in stages(study, arguments.out, arguments.rows, arguments.seeds):
+            run(runs, arguments.device)
     results = read_results(study, arguments.out)
     text = markdown(results)
     write_atomic(arguments.out / "table.md", text.encode())

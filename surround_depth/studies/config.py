@@ -14,9 +14,9 @@ from surround_depth.errors import ConfigError
 from surround_depth.training.config import RenderConfig, TrainConfig
 
 Condition = Literal["clean", "dead", "corrupted"]
-REFERENCE = "default"
-"""The row without a change, which every other row is held against unless it says otherwise."""
-_OF_THE_STUDY = ("name", "seed", "data.root", "data.render", "data.rendering")
+DATA_FOLDER, RUNS_FOLDER, STUDENT_FOLDER = "data", "runs", "student"
+"""In the folder of a study: the rendered sets, the runs; in that of a run its checkpoint."""
+_OF_THE_STUDY = ("name", "seed", "data.root", "data.render", "data.rendering", "teacher.student.directory")
 
 
 class EvaluationSet(StrictModel):
@@ -35,13 +35,22 @@ class Row(StrictModel):
     """One sentence for the table."""
     overrides: dict[str, Any] = Field(default_factory=dict)
     """Dotted key of the training configuration -> value."""
-    against: tuple[str, ...] | str = REFERENCE
-    """The row or rows that it is compared with."""
+    against: tuple[str, ...] | str | None = None
+    """The row or rows that it is compared with; the study's reference where none is given."""
+    train_set: str | None = None
+    """Instead of the study's."""
 
-    @property
-    def others(self) -> tuple[str, ...]:
-        """Names of the rows it is compared with."""
-        return (self.against,) if isinstance(self.against, str) else self.against
+
+class Screening(StrictModel):
+    """Try every row with few seeds, and take the best of them, beside some that always go on, to all seeds.
+
+    Best is the row with the least validation error: the drives that choose are neither trained on nor scored.
+    """
+
+    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    keep: int = Field(ge=1)
+    """How many rows go on beside `always`."""
+    always: tuple[str, ...] = ()
 
 
 class StudyConfig(StrictModel):
@@ -55,13 +64,36 @@ class StudyConfig(StrictModel):
     base: dict[str, Any]
     """A training configuration without `name`, `seed` and where the data lies: these are the study's."""
     rows: dict[str, Row]
+    reference: str = "default"
+    """The row that every other is held against unless it says otherwise."""
+    teacher: str | None = None
+    """The row whose student, of the first seed, teaches the rows with `teacher.kind: student`; it is trained first."""
+    screening: Screening | None = None
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
     n_workers: int = Field(default=2, ge=1)
     """Processes; each trains and scores one student at a time, on one thread."""
     evaluation: tuple[EvaluationSet, ...] = Field(min_length=1)
 
-    def train_config(self, row: str, seed: int, data_root: Path) -> TrainConfig:
-        """Return the training configuration of one run.
+    def others(self, row: str) -> tuple[str, ...]:
+        """Return the rows that `row` is compared with; the reference is compared with none."""
+        against = self.rows[row].against
+        named = (self.reference if against is None else against,) if isinstance(against, str | None) else against
+        return tuple(other for other in named if other != row)
+
+    def set_of(self, row: str) -> str:
+        """Return the set that trains a row."""
+        return self.rows[row].train_set or self.train_set
+
+    def seeds_of(self, row: str) -> tuple[int, ...]:
+        """Return the seeds of a row: one teacher is enough."""
+        return self.seeds[:1] if row == self.teacher else self.seeds
+
+    def run_folder(self, row: str, seed: int, out: Path) -> Path:
+        """Return the folder of a run of the study in `out`."""
+        return out / RUNS_FOLDER / f"{row}-{seed}"
+
+    def train_config(self, row: str, seed: int, out: Path) -> TrainConfig:
+        """Return the training configuration of one run of the study in the folder `out`.
 
         Raises:
             ConfigError: there is no such row, or the base or an override does not fit the training configuration.
@@ -77,9 +109,15 @@ class StudyConfig(StrictModel):
                 raise ConfigError(f"{origin}: {key} is set by the study itself; leave it out")
         _put(tree, "name", f"{self.name}-{row}-{seed}", origin)
         _put(tree, "seed", seed, origin)
-        _put(tree, "data.root", str(data_root), origin)
+        _put(tree, "data.root", str(out / DATA_FOLDER / self.set_of(row)), origin)
         _put(tree, "data.render", True, origin)
-        _put(tree, "data.rendering", self.sets[self.train_set].model_dump(), origin)
+        _put(tree, "data.rendering", self.sets[self.set_of(row)].model_dump(), origin)
+        if row == self.teacher:
+            if _has(tree, "teacher.kind") and tree["teacher"]["kind"] == "student":
+                raise ConfigError(f"{origin}: it teaches the others and cannot learn from itself; set its teacher.kind")
+        elif self.teacher is not None:
+            checkpoint = self.run_folder(self.teacher, self.seeds[0], out) / STUDENT_FOLDER
+            _put(tree, "teacher.student.directory", str(checkpoint), origin)
         return parse_config(TrainConfig, tree, origin)
 
 
@@ -93,32 +131,51 @@ def load_study(source: str | Path, overrides: Iterable[str] = ()) -> StudyConfig
         ConfigError: names the key, row or set that does not fit.
     """
     study = load_config(StudyConfig, source, overrides)
-    asked = [study.train_set, *(entry.set for entry in study.evaluation)]
-    if unknown := [name for name in asked if name not in study.sets]:
-        raise ConfigError(f"study {study.name}: no set {', '.join(unknown)}; it has {', '.join(study.sets)}")
-    if len(set(asked)) < len(asked):
-        raise ConfigError(
-            f"study {study.name}: a set is used twice ({', '.join(asked)}); nothing is scored where it trains"
-        )
+    _require_sets(study)
     _require_other_drives(study)
-    for name, row in study.rows.items():
-        if unknown := [other for other in row.others if other not in study.rows]:
-            raise ConfigError(f"study {study.name}, row {name}: against {', '.join(unknown)}, which is no row")
-        study.train_config(name, study.seeds[0], Path("data"))
+    _require_rows(study)
+    for name in study.rows:
+        study.train_config(name, study.seeds[0], Path("out"))
     return study
+
+
+def _require_sets(study: StudyConfig) -> None:
+    training = {study.set_of(row) for row in study.rows} | {study.train_set}
+    scored = [entry.set for entry in study.evaluation]
+    if unknown := [name for name in (*sorted(training), *scored) if name not in study.sets]:
+        raise ConfigError(f"study {study.name}: no set {', '.join(unknown)}; it has {', '.join(study.sets)}")
+    if len(set(scored)) < len(scored) or training & set(scored):
+        raise ConfigError(
+            f"study {study.name}: a set is used twice ({', '.join((*sorted(training), *scored))}); nothing is scored "
+            "where it trains"
+        )
+
+
+def _require_rows(study: StudyConfig) -> None:
+    named = {"reference": (study.reference,), "teacher": (study.teacher,) if study.teacher else ()}
+    named |= {f"row {name}: against": study.others(name) for name in study.rows}
+    if study.screening is not None:
+        named["screening.always"] = study.screening.always
+    for key, rows in named.items():
+        if unknown := [row for row in rows if row not in study.rows]:
+            raise ConfigError(f"study {study.name}, {key} {', '.join(unknown)}, which is no row")
 
 
 def _require_other_drives(study: StudyConfig) -> None:
     """A seed is a street: none that trains may be scored, whatever the rig."""
-    training = study.sets[study.train_set]
-    seen = set(range(training.first_seed, training.first_seed + training.n_drives))
-    for entry in study.evaluation:
-        scored = study.sets[entry.set]
-        if shared := seen & set(range(scored.first_seed, scored.first_seed + scored.n_drives)):
-            raise ConfigError(
-                f"study {study.name}: set {entry.set} shares street {min(shared)} with {study.train_set}; "
-                "nothing is scored on what trains: give it other seeds (first_seed)"
-            )
+    for name in {study.set_of(row) for row in study.rows}:
+        seen = _streets(study, name)
+        for entry in study.evaluation:
+            if shared := seen & _streets(study, entry.set):
+                raise ConfigError(
+                    f"study {study.name}: set {entry.set} shares street {min(shared)} with {name}; nothing is scored "
+                    "on what trains: give it other seeds (first_seed)"
+                )
+
+
+def _streets(study: StudyConfig, name: str) -> set[int]:
+    entry = study.sets[name]
+    return set(range(entry.first_seed, entry.first_seed + entry.n_drives))
 
 
 def _put(tree: dict[str, Any], key: str, value: Any, origin: str) -> None:

@@ -30,7 +30,7 @@ def curves_page(study: StudyConfig, out: Path) -> str:
 
 
 def _section(study: StudyConfig, row: str, trained: dict[str, list[Run]]) -> str:
-    names = dict.fromkeys((row, study.rows[row].others[0]))
+    names = dict.fromkeys((row, *study.others(row)[:1]))
     shown = {name: trained[name] for name in names if trained[name]}
     losses = {name: mean_curve([_losses(run) for run in runs]) for name, runs in shown.items()}
     errors = {name: mean_curve([_errors(run) for run in runs]) for name, runs in shown.items()}

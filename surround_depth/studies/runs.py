@@ -26,14 +26,13 @@ from surround_depth.errors import ConfigError, DataError, SurroundDepthError
 from surround_depth.files import file_sha256, write_atomic, write_json
 from surround_depth.models.checkpoint import WEIGHTS_NAME
 from surround_depth.provenance import source_commit
-from surround_depth.studies.config import StudyConfig
+from surround_depth.studies.config import DATA_FOLDER, STUDENT_FOLDER, StudyConfig
 from surround_depth.studies.corruptions import operations_sha256
 from surround_depth.studies.data import set_sha256
 from surround_depth.studies.scoring import CORRUPTION_SEED, MEASURES
 from surround_depth.training.config import RenderConfig, TrainConfig
 
 CONFIG_NAME, RECORD_NAME, SCORES_NAME, FAILURE_NAME = "config.yaml", "run.json", "scores.json", "failure.txt"
-STUDENT_FOLDER = "student"
 
 Trainer = Callable[[Path, Path], None]
 """(config file, folder of the run) -> leaves the checkpoint `student/` there, or raises; picklable."""
@@ -54,17 +53,30 @@ class Run:
     @property
     def data(self) -> Path:
         """Folder of the rendered sets."""
-        return self.out / "data"
+        return self.out / DATA_FOLDER
 
     @property
     def folder(self) -> Path:
         """Folder of the run."""
-        return self.out / "runs" / f"{self.row}-{self.seed}"
+        return self.study.run_folder(self.row, self.seed, self.out)
+
+    @property
+    def train_set(self) -> RenderConfig:
+        """What its streets are rendered from."""
+        return self.study.sets[self.study.set_of(self.row)]
+
+    @property
+    def teacher(self) -> Run | None:
+        """The run whose student teaches this one."""
+        row = self.study.teacher
+        if row is None or row == self.row or self.config.teacher.kind != "student":
+            return None
+        return Run(self.study, row, self.study.seeds[0], self.out)
 
     @property
     def config(self) -> TrainConfig:
         """The training configuration."""
-        return self.study.train_config(self.row, self.seed, self.data / self.study.train_set)
+        return self.study.train_config(self.row, self.seed, self.out)
 
     def scoring_sha256(self, weights_sha256: str) -> str:
         """Return a hash over what is scored and on what."""
@@ -92,15 +104,21 @@ def runs_of(study: StudyConfig, out: Path, rows: Sequence[str] = (), seeds: Sequ
     Raises:
         ConfigError: there is no such row.
     """
-    return [Run(study, row, seed, out) for seed in seeds or study.seeds for row in rows or study.rows]
+    pairs = [(row, seed) for seed in seeds or study.seeds for row in rows or study.rows]
+    return [Run(study, row, seed, out) for row, seed in pairs if row not in study.rows or seed in study.seeds_of(row)]
 
 
 def complete(runs: Sequence[Run], train: Trainer, score: Scorer) -> Iterator[Outcome]:
     """Train and score each run, `n_workers` at a time; yield what came of each as it ends. None stops the others.
 
+    What teaches others comes first, asked for or not.
+
     Raises:
         DataError: a process of ours was killed.
     """
+    teachers = {teacher.folder: teacher for run in runs if (teacher := run.teacher) is not None}
+    yield from (complete_run(teacher, train, score) for teacher in teachers.values())
+    runs = [run for run in runs if run.folder not in teachers]
     n_workers = min(runs[0].study.n_workers, len(runs)) if runs else 0
     if n_workers <= 1:
         yield from (complete_run(run, train, score) for run in runs)
@@ -166,7 +184,8 @@ def _is_begun(run: Run) -> bool:
     Configurations are compared, not their texts: a key that the project has learnt since changes nothing while it has
     its default, and a default that has changed since does count.
     """
-    if _read_json(run.folder / RECORD_NAME).get("data_sha256") != set_sha256(run.study.sets[run.study.train_set]):
+    record = _read_json(run.folder / RECORD_NAME)
+    if record.get("data_sha256") != set_sha256(run.train_set) or record.get("teacher_sha256") != _teacher_sha256(run):
         return False
     try:
         begun = load_config(TrainConfig, run.folder / CONFIG_NAME)
@@ -175,9 +194,18 @@ def _is_begun(run: Run) -> bool:
     return _without_place(begun) == _without_place(run.config)
 
 
+def _teacher_sha256(run: Run) -> str | None:
+    """Return the hash of the weights that teach a run; None where no student does."""
+    teacher = run.teacher
+    return None if teacher is None else _read_json(teacher.folder / RECORD_NAME).get("weights_sha256")
+
+
 def _without_place(config: TrainConfig) -> TrainConfig:
-    """Return the configuration without where its data lies, and by how many processes they were rendered."""
-    return config.model_copy(update={"data": config.data.model_copy(update={"root": "", "rendering": RenderConfig()})})
+    """Return the configuration without where its data and its teacher lie; both are known by their hashes."""
+    data = config.data.model_copy(update={"root": "", "rendering": RenderConfig()})
+    student = config.teacher.student.model_copy(update={"directory": None})
+    teacher = config.teacher.model_copy(update={"student": student, "cache": None})
+    return config.model_copy(update={"data": data, "teacher": teacher})
 
 
 def read_scores(run: Run) -> dict[str, Any] | None:
@@ -207,7 +235,11 @@ def _train(run: Run, train: Trainer) -> None:
         shutil.rmtree(run.folder, ignore_errors=True)
     config_path = run.folder / CONFIG_NAME
     write_atomic(config_path, dump_config(run.config).encode())
-    record = {"data_sha256": set_sha256(run.study.sets[run.study.train_set]), "commit": source_commit()}
+    record = {
+        "data_sha256": set_sha256(run.train_set),
+        "teacher_sha256": _teacher_sha256(run),
+        "commit": source_commit(),
+    }
     write_json(run.folder / RECORD_NAME, record)
     start_s = time.monotonic()
     train(config_path, run.folder)

@@ -74,8 +74,7 @@ def as_dict(results: Results) -> dict[str, Any]:
 
 
 def _others(results: Results, row: str) -> tuple[str, ...]:
-    """Return the rows that `row` is compared with; the reference is compared with none."""
-    return tuple(other for other in results.study.rows[row].others if other != row)
+    return results.study.others(row)
 
 
 def _measures(condition: Condition) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ def test_shipped_studies_are_whole(name: str) -> None:
 
 def test_the_student_study_asks_the_questions_of_the_ablation() -> None:
     study = load_study("student")
-    assert study.rows["regression"].others == ("bins_no_kl", "default")
+    assert study.others("regression") == ("bins_no_kl", "default")
     assert {entry.set: study.sets[entry.set].rig for entry in study.evaluation} == {
         "nuscenes": "nuscenes",
         "ddad": "ddad",
@@ -45,7 +45,7 @@ def test_a_row_is_the_base_with_its_overrides(make_study: Callable[..., StudyCon
     study = make_study()
     default, flat = (study.train_config(row, 1, Path("here")) for row in ("default", "flat"))
     assert (default.student.fusion_layers, flat.student.fusion_layers) == (None, 0)
-    assert (flat.seed, flat.name, flat.data.root) == (1, "tiny-flat-1", "here")
+    assert (flat.seed, flat.name, flat.data.root) == (1, "tiny-flat-1", "here/data/train")
     assert flat.data.rendering == study.sets["train"]
     assert flat.model_copy(update={"student": default.student, "name": default.name}) == default
 
@@ -59,6 +59,10 @@ def test_a_row_is_the_base_with_its_overrides(make_study: Callable[..., StudyCon
         ({"rows": {"default": {"what": "x", "agains": "y"}}}, "unknown key 'rows.default.agains'"),
         ({"rows": {"default": {"what": "x"}, "a": {"what": "x", "against": ["b"]}}}, "against b, which is no row"),
         ({"train_set": "other"}, "no set other; it has "),
+        ({"reference": "other"}, "reference other, which is no row"),
+        ({"teacher": "other"}, "teacher other, which is no row"),
+        ({"teacher": "flat", "base": TREE["base"] | {"teacher": {"kind": "student"}}}, "cannot learn from itself"),
+        ({"rows": TREE["rows"] | {"a": {"what": "x", "train_set": "held"}}}, "used twice"),
         ({"evaluation": [{"set": "train"}]}, "used twice"),
         ({"sets": TREE["sets"] | {"held": TREE["sets"]["held"] | {"first_seed": 11}}}, "shares street 11 with train"),
     ],

@@ -18,6 +18,7 @@ import yaml
 from surround_depth.errors import DataError
 from surround_depth.studies.config import StudyConfig
 from surround_depth.studies.runs import complete, is_trained, read_failure, read_scores, runs_of
+from surround_depth.studies.screening import stages
 from surround_depth.studies.trainer import TrainingCommand, TrainingFailedError
 
 MakeStudy = Callable[..., StudyConfig]
@@ -172,3 +173,49 @@ def test_the_workers_of_a_study_that_was_killed_end_too(tmp_path: Path) -> None:
     while worker.exists() and "\nState:\tZ" not in (worker / "status").read_text() and time.monotonic() < deadline_s:
         time.sleep(0.1)
     assert time.monotonic() < deadline_s
+
+
+TAUGHT = {
+    "default": {"what": "as it is"},
+    "wide": {"what": "teaches", "overrides": {"teacher.kind": "simulated", "student.preset": "small"}},
+    "taught": {"what": "learns", "overrides": {"teacher.kind": "student"}},
+}
+
+
+def test_what_teaches_comes_first_and_once_and_a_new_teacher_makes_new_students(
+    make_study: MakeStudy, tmp_path: Path
+) -> None:
+    study, fake = make_study(rows=TAUGHT, teacher="wide"), FakeTrainer()
+    trained, _, errors = fake.go(study, tmp_path)
+    assert trained == ["tiny-wide-0", "tiny-default-0", "tiny-taught-0", "tiny-default-1", "tiny-taught-1"]
+    assert errors == [None] * 5
+    (taught,) = runs_of(study, tmp_path, ["taught"], [1])
+    assert taught.config.teacher.student.directory == str(tmp_path / "runs" / "wide-0" / "student")
+    assert fake.go(study, tmp_path)[0] == []
+    record = tmp_path / "runs" / "wide-0" / "run.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"weights_sha256": "other"}))
+    assert fake.go(study, tmp_path)[0] == ["tiny-taught-0", "tiny-taught-1"]
+
+
+def test_a_screening_takes_the_best_to_all_seeds(make_study: MakeStudy, tmp_path: Path) -> None:
+    names = ("default", "good", "bad", "broken")
+    rows = {name: {"what": name, "overrides": {"optim.lr": 1e-3 * (i + 1)}} for i, name in enumerate(names)}
+    study = make_study(rows=rows, screening={"seeds": [0], "keep": 1, "always": ["default"]})
+    errors = {"default": 0.9, "good": 0.2, "bad": 0.5}
+
+    @dataclass
+    class Judged(FakeTrainer):
+        def train(self, config: Path, folder: Path) -> None:
+            super().train(config, folder)
+            row = folder.name.rpartition("-")[0]
+            (folder / "metrics.json").write_text(json.dumps([{"step": 2, "dense": {"abs_rel": errors[row]}}]))
+
+    fake = Judged(broken=("tiny-broken-0",))
+    trained = []
+    for part in stages(study, tmp_path):
+        list(complete(part, fake.train, fake.score))
+        trained.append(fake.trained)
+        fake.trained = []
+    assert trained[0] == [f"tiny-{name}-0" for name in names]
+    assert trained[1] == ["tiny-default-1", "tiny-good-1"]
+    assert len(list(stages(study, tmp_path, rows=["bad"]))) == 1  # what is asked for is not screened

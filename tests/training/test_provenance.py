@@ -37,6 +37,8 @@ class FakeData:
 class FakeTeacher:
     name: str = "depth-anything"
     licence: str = "Apache-2.0"
+    fingerprint = "0123"
+    metric = False
 
     def __call__(self, sample: Any) -> Any:
         raise NotImplementedError
