@@ -151,7 +151,19 @@ def rehearse(config: TrainConfig, arguments: argparse.Namespace) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="dry-run-") as folder:
         for resume in (False, True):
             train(config, Path(folder), arguments, resume=resume)
-    return [f"dry run passed: {config.optim.steps} steps of {config.name}, validation, export, state and resume"]
+    passed = f"dry run passed: {config.optim.steps} steps of {config.name}, validation, export, state and resume"
+    return [passed, f"most memory at once: {peak_memory(arguments.device)}"]
+
+
+def peak_memory(device: str) -> str:
+    """Return the most memory that this process has held, and on a GPU what torch held there."""
+    import resource
+
+    import torch
+
+    gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # Linux counts in KiB
+    on_gpu = f", {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB on the GPU" if device == "cuda" else ""
+    return f"{gib:.1f} GiB{on_gpu}"
 
 
 def full_run(config: TrainConfig, arguments: argparse.Namespace) -> list[str]:

@@ -152,7 +152,9 @@ def _require_sets(study: StudyConfig) -> None:
 
 
 def _require_rows(study: StudyConfig) -> None:
-    named = {"reference": (study.reference,), "teacher": (study.teacher,) if study.teacher else ()}
+    named: dict[str, tuple[str, ...]] = {"reference": (study.reference,)}
+    if study.teacher is not None:
+        named["teacher"] = (study.teacher,)
     named |= {f"row {name}: against": study.others(name) for name in study.rows}
     if study.screening is not None:
         named["screening.always"] = study.screening.always

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from surround_depth.errors import ConfigError
+from surround_depth.errors import ConfigError, DataError
 from surround_depth.files import clear_leftovers
 from surround_depth.training.config import TrainConfig
 from surround_depth.training.logbook import METRICS_NAME
@@ -15,6 +17,30 @@ from surround_depth.training.state import StoredState, newest_state, stored_step
 STUDENT_FOLDER = "student"
 STATE_FOLDER = "state"
 CONFIG_NAME = "resolved.yaml"
+LOCK_NAME = ".lock"
+
+
+@contextmanager
+def alone_in(out: Path) -> Iterator[None]:
+    """Keep `out` for this run while the body runs: two that write the same states would spoil both.
+
+    The lock ends with its process, however that ends.
+
+    Raises:
+        ConfigError: another run has it.
+        DataError: the folder cannot be made or written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        file = (out / LOCK_NAME).open("w")
+    except OSError as error:
+        raise DataError(f"{out} cannot be written ({error.strerror}); choose another --out") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError(f"{out}: another run is at work there; wait for it, or choose another --out") from error
+        yield
 
 
 def require_startable(config: TrainConfig, out: Path, *, resume: bool) -> None:

@@ -24,7 +24,7 @@ from surround_depth.training.card import model_card
 from surround_depth.training.config import TrainConfig
 from surround_depth.training.dataset import Batch
 from surround_depth.training.drives import Drives, describe_set, open_drives
-from surround_depth.training.folder import CONFIG_NAME, STATE_FOLDER, STUDENT_FOLDER, claim_folder, way_on
+from surround_depth.training.folder import CONFIG_NAME, STATE_FOLDER, STUDENT_FOLDER, alone_in, claim_folder, way_on
 from surround_depth.training.held_out import PerPixelMean, ValidationSet, validation_sets
 from surround_depth.training.logbook import Logbook, writing
 from surround_depth.training.loop import StepReport, Trainer
@@ -104,21 +104,22 @@ def run_training(
         adapters = _adapters(config, student, stages)
     trainer = Trainer(student, config, processes, adapters)
     seed_generators(config.seed + processes.rank)  # drop-out, where an encoder has any, differs between processes
-    state: StoredState | None = None
-    origin: dict[str, Any] = {}
-    with processes.together():
-        if processes.is_main:
-            origin = run_origin(config, drives, teacher, init)
-            state = claim_folder(out, watcher.on_notice, resume=resume)
-            if state is not None:
-                require_same_run(state, config, origin, processes.count)
-                watcher.on_notice(way_on(state.step, config.optim.steps))
-            watcher.on_notice(_summary(config, drives, processes))
-    state = processes.from_main(state)
-    with processes.together():
-        if state is not None:
-            restore(state, trainer)
     with ExitStack() as closing:
+        origin: dict[str, Any] = {}
+        state: StoredState | None = None
+        with processes.together():
+            if processes.is_main:
+                closing.enter_context(alone_in(out))
+                origin = run_origin(config, drives, teacher, init)
+                state = claim_folder(out, watcher.on_notice, resume=resume)
+                if state is not None:
+                    require_same_run(state, config, origin, processes.count)
+                    watcher.on_notice(way_on(state.step, config.optim.steps))
+                watcher.on_notice(_summary(config, drives, processes))
+        state = processes.from_main(state)
+        with processes.together():
+            if state is not None:
+                restore(state, trainer)
         run = _Run(config, drives, stages, trainer, _progress(origin, state), out, watcher)
         with processes.together():
             run.open(per_pixel_mean, wandb, closing)

@@ -20,7 +20,7 @@ from surround_depth.training import state as state_module
 from surround_depth.training.config import TrainConfig
 from surround_depth.training.curve import LossCurve
 from surround_depth.training.drives import Drives, DriveSet
-from surround_depth.training.folder import require_startable
+from surround_depth.training.folder import alone_in, require_startable
 from surround_depth.training.loop import StepReport
 from surround_depth.training.resume import config_differences
 from surround_depth.training.rng import rng_states, seed_generators, set_rng_states
@@ -229,3 +229,16 @@ def test_the_curve_is_cut_where_the_state_ends(tmp_path: Path) -> None:
     assert path.stat().st_ino == place  # what stays is not written again: a power cut cannot take it
     with LossCurve(path, 0):
         assert path.read_text() == ""
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
+    with alone_in(tmp_path / "out"):
+        with pytest.raises(ConfigError, match="another run is at work there"), alone_in(tmp_path / "out"):
+            pass
+        with alone_in(tmp_path / "other"):
+            pass
+    with alone_in(tmp_path / "out"):  # it ends with its run
+        pass
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="cannot be written"), alone_in(tmp_path / "file" / "out"):
+        pass
