@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from surround_depth.teachers.teacher import Teacher, TeacherInput
 
 _WINDOW_SHARE = 0.6
+RAY_STRIDE = 8
+"""Pixels of a cell of `TeacherInput.rays`."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,33 @@ def _window_of(sample: TeacherInput, index: int, window: list[int]) -> TeacherIn
         images=np.ascontiguousarray(sample.images[:, rows, columns]),
         truth_depth_m=None if truth_m is None else np.ascontiguousarray(truth_m[:, rows, columns]),
         truth_sky=None if sky is None else np.ascontiguousarray(sky[:, rows, columns]),
-        rays=None,  # a window has no whole cells
+        rays=None if sample.rays is None else window_rays(sample.rays, window),
         label_id=None if sample.label_id is None else window_label_id(sample.label_id, index),
     )
+
+
+def window_rays(rays: NDArray[np.float32], window: list[int]) -> NDArray[np.float32]:
+    """Return the rays [N, h, w, 3] of a window that is enlarged to the whole picture's size: then its cells are whole.
+
+    Between cell centres they are mixed and made unit again, beyond the outermost ones continued: at most a few
+    hundredths of a degree off at the sizes that students train at.
+
+    Args:
+        rays: of the whole pictures' cells of 8 pixels, unit [N, h, w, 3].
+        window: top, left, height, width in pixels.
+    """
+    top, left, height, width = window
+    mixed = _mixed(rays, 1, top, height)
+    mixed = _mixed(mixed, 2, left, width)
+    return (mixed / np.linalg.norm(mixed, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def _mixed(rays: NDArray[np.floating], axis: int, first_px: int, length_px: int) -> NDArray[np.float64]:
+    """Return as many rays along an axis as there are, at the cell centres of a part of it that is enlarged to all."""
+    n = rays.shape[axis]
+    enlarged_px = RAY_STRIDE * np.arange(n) + 0.5 * RAY_STRIDE  # pixel borders, where scaling is a product
+    place = (first_px + enlarged_px * length_px / (RAY_STRIDE * n)) / RAY_STRIDE - 0.5
+    below = np.clip(np.floor(place).astype(int), 0, max(n - 2, 0))
+    above = np.minimum(below + 1, n - 1)
+    share = np.expand_dims(place - below, tuple(i for i in range(rays.ndim) if i != axis))
+    return rays.take(below, axis) * (1.0 - share) + rays.take(above, axis) * share

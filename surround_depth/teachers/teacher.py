@@ -20,7 +20,9 @@ class TeacherInput:
     images: NDArray[np.uint8]  # [N, H, W, 3] RGB
     camera_valid: NDArray[np.bool_]  # [N]
     focal_px: NDArray[np.float32] | None = None  # [N], mean of fx and fy at this size; NaN for lenses that have none
-    rays: NDArray[np.float32] | None = None  # [N, H/8, W/8, 3], unit, camera frame: for a teacher that sees the rig
+    rays: NDArray[np.float32] | None = None
+    """[N, h, w, 3], unit, camera frame, of cells of 8 pixels: for a teacher that sees the rig. Those of a window of a
+    picture (`teachers.patches`) are of the window enlarged to the size of the whole picture."""
     T_ego_cam: NDArray[np.float32] | None = None  # [N, 4, 4]
     truth_depth_m: NDArray[np.float32] | None = None  # [N, H, W], NaN where none
     truth_sky: NDArray[np.bool_] | None = None  # [N, H, W]

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from surround_depth.errors import ConfigError
+from surround_depth.errors import ConfigError, DataError
 from surround_depth.files import file_sha256
 from surround_depth.models.checkpoint import WEIGHTS_NAME, Checkpoint, load_student, read_checkpoint_config
 from surround_depth.models.student import StudentOutput
 from surround_depth.teachers.build import StudentTeacherConfig, TeacherConfig, build_teacher
 from surround_depth.teachers.label_cache import CachedTeacher
+from surround_depth.teachers.patches import RAY_STRIDE
 from surround_depth.teachers.teacher import Teacher, TeacherInput, TeacherLabel
 
 _FAR_SHARE = 0.9  # of the range: what a student trained towards the far end for sky says of it
@@ -68,24 +72,27 @@ class StudentTeacher:
     def __call__(self, sample: TeacherInput) -> TeacherLabel:
         """Return inverse depth, sky and the features at stride 8.
 
+        A window of a picture is shown to it enlarged, as if through a longer lens; its features are those of what it
+        was shown.
+
         Raises:
-            ConfigError: a piece of a picture, for which there are no rays.
+            DataError: the rays of the cameras are not given.
         """
         if sample.rays is None or sample.T_ego_cam is None:
-            raise ConfigError(
-                f"{sample.sample_id}: a student labels whole rigs, not pieces of a picture; set "
-                "loss.cross_context.local_global to 0, or choose another teacher.kind"
+            raise DataError(
+                f"{sample.sample_id}: a student looks along rays, and none are given; pass rays and T_ego_cam"
             )
-        output = self._run(sample)
-        depth_m = output.depth_m[0].numpy()
+        height_px, width_px = (RAY_STRIDE * n for n in sample.rays.shape[1:3])
+        output = self._run(sample, _resized(sample.images, height_px, width_px))
+        inverse_per_m = _resized(1.0 / output.depth_m[0].numpy(), *sample.images.shape[1:3])
         living = sample.camera_valid[:, None, None]
-        sky = (depth_m > _FAR_SHARE * self._config.student.bins.max_depth_m) & living
+        sky = (inverse_per_m < 1.0 / (_FAR_SHARE * self._config.student.bins.max_depth_m)) & living
         features = np.where(sample.camera_valid[:, None, None, None], output.features[0].numpy(), 0.0)
-        return TeacherLabel((1.0 / depth_m).astype(np.float32), living & ~sky, sky, features.astype(np.float16))
+        return TeacherLabel(inverse_per_m.astype(np.float32), living & ~sky, sky, features.astype(np.float16))
 
-    def _run(self, sample: TeacherInput) -> StudentOutput:
+    def _run(self, sample: TeacherInput, images: NDArray[np.uint8]) -> StudentOutput:
         student = self._checkpoint.student  # built outside: an encoder probes itself with gradients
-        given = (sample.images, sample.rays, sample.T_ego_cam, sample.camera_valid.astype(np.float32))
+        given = (images, sample.rays, sample.T_ego_cam, sample.camera_valid.astype(np.float32))
         with torch.inference_mode():
             output: StudentOutput = student(*(torch.from_numpy(np.asarray(one))[None] for one in given))
         return output
@@ -93,3 +100,10 @@ class StudentTeacher:
     @cached_property
     def _checkpoint(self) -> Checkpoint:
         return load_student(self._directory)
+
+
+def _resized(pictures: NDArray[Any], height_px: int, width_px: int) -> NDArray[Any]:
+    """Return pictures or maps [N, H, W, ...] at another size; as they are where it is theirs."""
+    if pictures.shape[1:3] == (height_px, width_px):
+        return pictures
+    return np.stack([cv2.resize(one, (width_px, height_px), interpolation=cv2.INTER_LINEAR) for one in pictures])

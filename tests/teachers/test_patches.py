@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from surround_depth.teachers.patches import label_patches, patch_windows
+from surround_depth.teachers.patches import label_patches, patch_windows, window_rays
 from surround_depth.teachers.simulated import SimulatedTeacher, SimulatedTeacherConfig
 from surround_depth.teachers.teacher import TeacherInput, TeacherLabel
 
@@ -80,3 +80,20 @@ def test_a_dead_camera_is_valid_in_no_window() -> None:
     assert labels.valid[0].any()
     assert not labels.valid[1].any()
     assert not labels.sky[1].any()
+
+
+def test_rays_of_an_enlarged_window_are_those_of_its_pixels() -> None:
+    """A pinhole camera of 160 px: the window's cell centres lie where its pixels do, by the law of pixel centres."""
+
+    def pinhole(u_px: np.ndarray, v_px: np.ndarray) -> np.ndarray:
+        u, v = np.meshgrid((u_px - 95.5) / 160, (v_px - 47.5) / 160)
+        rays = np.stack((u, v, np.ones_like(u)), axis=-1)
+        return rays / np.linalg.norm(rays, axis=-1, keepdims=True)
+
+    whole = pinhole(8.0 * np.arange(24) + 3.5, 8.0 * np.arange(12) + 3.5)[None].astype(np.float32)
+    top, left, height, width = 38, 77, 58, 115
+    u_px = left + (8.0 * np.arange(24) + 4.0) * width / 192 - 0.5
+    v_px = top + (8.0 * np.arange(12) + 4.0) * height / 96 - 0.5
+    found = window_rays(whole, [top, left, height, width])
+    assert np.rad2deg(np.abs(found[0] - pinhole(u_px, v_px)).max()) < 0.03
+    assert np.allclose(window_rays(whole, [0, 0, 96, 192]), whole, atol=1e-6)

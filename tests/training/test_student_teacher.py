@@ -87,8 +87,16 @@ def test_what_it_cannot_do_is_refused(tmp_path: Path, fake_sequence) -> None:  #
     with pytest.raises(DataError, match="is this a checkpoint directory"):
         StudentTeacher(StudentTeacherConfig(directory=str(tmp_path)))
     teacher = StudentTeacher(StudentTeacherConfig(directory=str(saved(tmp_path / "student"))))
-    with pytest.raises(ConfigError, match="labels whole rigs"):
-        label_patches(teacher, SamplePreparer(SPEC, teacher).teacher_input(fake_sequence[0]))
+    given = SamplePreparer(SPEC, teacher).teacher_input(fake_sequence[0])
+    with pytest.raises(DataError, match="looks along rays, and none are given"):
+        teacher(replace(given, rays=None))
+
+
+def test_a_window_is_shown_enlarged_and_answered_pixel_for_pixel(tmp_path: Path, fake_sequence) -> None:  # type: ignore[no-untyped-def]
+    teacher = StudentTeacher(StudentTeacherConfig(directory=str(saved(tmp_path / "student"))))
+    labels = label_patches(teacher, SamplePreparer(SPEC, teacher).teacher_input(fake_sequence[0]))
+    assert labels.inverse_depth.shape[1:] == (4, 38, 58)
+    assert (labels.inverse_depth > 0).all()
 
 
 def test_kept_labels_stand_for_the_teacher_and_its_licence(tmp_path: Path, fake_sequence) -> None:  # type: ignore[no-untyped-def]
