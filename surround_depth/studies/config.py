@@ -67,7 +67,8 @@ class StudyConfig(StrictModel):
     reference: str = "default"
     """The row that every other is held against unless it says otherwise."""
     teacher: str | None = None
-    """The row whose student, of the first seed, teaches the rows with `teacher.kind: student`; it is trained first."""
+    """The row whose student, of the first seed, teaches the rows with `teacher.kind: student`, and is the primary of
+    those with an assistant; it is trained first."""
     screening: Screening | None = None
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
     n_workers: int = Field(default=2, ge=1)
@@ -103,7 +104,7 @@ class StudyConfig(StrictModel):
         tree = copy.deepcopy(self.base)
         origin = f"study {self.name}, row {row}"
         for key, value in self.rows[row].overrides.items():
-            _put(tree, key, value, origin)
+            _put(tree, key, copy.deepcopy(value), origin)  # or what is put below would end up in the row
         for key in _OF_THE_STUDY:
             if _has(tree, key):
                 raise ConfigError(f"{origin}: {key} is set by the study itself; leave it out")
@@ -118,6 +119,8 @@ class StudyConfig(StrictModel):
         elif self.teacher is not None:
             checkpoint = self.run_folder(self.teacher, self.seeds[0], out) / STUDENT_FOLDER
             _put(tree, "teacher.student.directory", str(checkpoint), origin)
+            if tree["teacher"].get("kind") == "assistant":
+                _put(tree, "teacher.assistant.primary.student.directory", str(checkpoint), origin)
         return parse_config(TrainConfig, tree, origin)
 
 

@@ -69,7 +69,7 @@ class Run:
     def teacher(self) -> Run | None:
         """The run whose student teaches this one."""
         row = self.study.teacher
-        if row is None or row == self.row or self.config.teacher.kind != "student":
+        if row is None or row == self.row or self.config.teacher.kind not in ("student", "assistant"):
             return None
         return Run(self.study, row, self.study.seeds[0], self.out)
 

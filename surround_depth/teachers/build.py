@@ -15,12 +15,22 @@ from surround_depth.teachers.simulated import SimulatedTeacher, SimulatedTeacher
 from surround_depth.teachers.teacher import Teacher
 
 
+class StudentTeacherConfig(StrictModel):
+    """A trained student of this project as teacher."""
+
+    directory: str | None = None
+    """Of its checkpoint."""
+    metric: bool = False
+    """Keep its metres. False aligns it to each image's LiDAR, as a relative teacher."""
+
+
 class SingleTeacherConfig(StrictModel):
     """One model that labels by itself."""
 
-    kind: Literal["simulated", "depth_anything"]
+    kind: Literal["simulated", "depth_anything", "student"]
     simulated: SimulatedTeacherConfig = SimulatedTeacherConfig()
     depth_anything: DepthAnythingConfig = DepthAnythingConfig()
+    student: StudentTeacherConfig = StudentTeacherConfig()
 
 
 class AssistantConfig(StrictModel):
@@ -31,15 +41,6 @@ class AssistantConfig(StrictModel):
     primary_share: float = Field(default=0.7, ge=0.0, le=1.0)
     """Of the samples; 7 : 3 in arXiv 2502.19204 [V]."""
     seed: int = 0
-
-
-class StudentTeacherConfig(StrictModel):
-    """A trained student of this project as teacher."""
-
-    directory: str | None = None
-    """Of its checkpoint."""
-    metric: bool = False
-    """Keep its metres. False aligns it to each image's LiDAR, as a relative teacher."""
 
 
 class TeacherConfig(StrictModel):
@@ -54,7 +55,10 @@ class TeacherConfig(StrictModel):
     """Folder of labels that `tools/cache_teacher.py` made; what is not in it, the teacher says anew."""
 
 
-def build_teacher(config: TeacherConfig, of_student: Callable[[StudentTeacherConfig], Teacher]) -> Teacher | None:
+OpenStudent = Callable[[StudentTeacherConfig], Teacher]
+
+
+def build_teacher(config: TeacherConfig, of_student: OpenStudent) -> Teacher | None:
     """Return the teacher, or None for training on LiDAR alone; weights are read at the first sample.
 
     Args:
@@ -64,23 +68,27 @@ def build_teacher(config: TeacherConfig, of_student: Callable[[StudentTeacherCon
         ConfigError: a model cannot be found, or the pair of `assistant` is missing, twice the same or has features.
     """
     match config.kind:
-        case "simulated" | "depth_anything":
-            return _single(config.kind, config.simulated, config.depth_anything)
-        case "assistant":
-            return _assisted(config.assistant)
-        case "student":
-            return of_student(config.student)
         case "none":
             return None
+        case "assistant":
+            return _assisted(config.assistant, of_student)
+        case _:
+            return _single(config, of_student)
+
+
+def _single(config: TeacherConfig | SingleTeacherConfig, of_student: OpenStudent) -> Teacher:
+    match config.kind:
+        case "simulated":
+            return SimulatedTeacher(config.simulated)
+        case "depth_anything":
+            return DepthAnythingTeacher(config.depth_anything)
+        case "student":
+            return of_student(config.student)
         case _:
             raise ConfigError(f"teacher.kind: '{config.kind}' is unknown")
 
 
-def _single(kind: str, simulated: SimulatedTeacherConfig, depth_anything: DepthAnythingConfig) -> Teacher:
-    return SimulatedTeacher(simulated) if kind == "simulated" else DepthAnythingTeacher(depth_anything)
-
-
-def _assisted(config: AssistantConfig | None) -> Teacher:
+def _assisted(config: AssistantConfig | None, of_student: OpenStudent) -> Teacher:
     if config is None:
         raise ConfigError("teacher.assistant is missing: kind 'assistant' needs two teachers, primary and assistant")
     pair = (config.primary, config.assistant)
@@ -92,5 +100,5 @@ def _assisted(config: AssistantConfig | None) -> Teacher:
                 f"teacher.assistant.{role}.depth_anything.features: features of two models are of different spaces and "
                 "are not passed on; set it to false"
             )
-    primary, assistant = (_single(one.kind, one.simulated, one.depth_anything) for one in pair)
+    primary, assistant = (_single(one, of_student) for one in pair)
     return AssistedTeacher(primary, assistant, primary_share=config.primary_share, seed=config.seed)
