@@ -25,7 +25,7 @@ TORCH_OWNERS = (*TORCH_FLOORS, "inference.torch_backend")
 HEAVY_OWNERS = {
     "torch": TORCH_OWNERS,
     "PIL": ("benchmarks.research_loader",),
-    "transformers": ("models", "teachers"),
+    "transformers": ("models", "teachers", "benchmarks.teachers"),
     "safetensors": ("models", "training"),
     "tensorboard": ("training",),
     "accelerate": ("training",),

@@ -33,7 +33,7 @@ def export_onnx(student: Student, spec: EngineSpec, path: Path) -> onnx.ModelPro
     """
     example = tuple(torch.from_numpy(array) for array in _example_inputs(spec).values())
     graph = MetricStudent(student).eval()
-    with torch.no_grad(), _quiet_exporter():
+    with torch.no_grad(), quiet_exporter():
         try:
             program: Any = torch.onnx.export(
                 graph,
@@ -70,7 +70,7 @@ def _example_inputs(spec: EngineSpec) -> dict[str, np.ndarray]:
 
 
 @contextlib.contextmanager
-def _quiet_exporter() -> Iterator[None]:
+def quiet_exporter() -> Iterator[None]:
     """The exporter prints its progress, logs the packages it did without, and meets deprecations of its own."""
     logger = logging.getLogger("torch.onnx._internal.exporter")
     level = logger.level

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from surround_depth.closing import Closing
@@ -34,7 +35,7 @@ class OnnxRuntimeBackend(Closing):
         self.threads = physical_cores() if threads is None else threads
         if self.threads < 1:
             raise EngineMismatchError(f"threads: expected at least 1, got {threads}")
-        self._session: Any = _open_session(onnx_bytes, self.threads)
+        self._session: Any = open_session(onnx_bytes, self.threads)
         _require_declared(self._session, spec)
 
     def infer(self, inputs: NetworkInputs) -> NetworkOutputs:
@@ -55,7 +56,15 @@ class OnnxRuntimeBackend(Closing):
         self._session = None
 
 
-def _open_session(onnx_bytes: bytes, threads: int) -> Any:
+def open_session(graph: bytes | Path, threads: int) -> Any:
+    """Return a session with the settings of every engine: what is compared with an engine runs as it does.
+
+    Args:
+        graph: the ONNX file's bytes, or its path where its weights lie beside it.
+
+    Raises:
+        MissingDependencyError, EngineMismatchError: as `OnnxRuntimeBackend`.
+    """
     try:
         import onnxruntime
     except ImportError as error:
@@ -68,7 +77,7 @@ def _open_session(onnx_bytes: bytes, threads: int) -> Any:
     options.log_severity_level = 3  # errors only: they reach us as exceptions as well
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = onnxruntime.InferenceSession(onnx_bytes, options, providers=[PROVIDER])
+        session = onnxruntime.InferenceSession(graph, options, providers=[PROVIDER])
     except Exception as error:  # the binding raises a dozen private classes that share no base but Exception
         reason = " ".join(str(error).split())[:200]
         raise EngineMismatchError(f"ONNX Runtime {onnxruntime.__version__} cannot load the graph: {reason}") from error
