@@ -26,7 +26,7 @@ HEAVY_OWNERS = {
     "torch": TORCH_OWNERS,
     "PIL": ("benchmarks.research_loader",),
     "transformers": ("models", "teachers", "benchmarks.teachers"),
-    "safetensors": ("models", "training"),
+    "safetensors": ("models", "training", "teachers.stereo_checkpoint"),
     "tensorboard": ("training",),
     "accelerate": ("training",),
     "wandb": ("training",),

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from surround_depth.frame import PointCloud, SurroundFrame
+from surround_depth.frame import Image, PointCloud, SurroundFrame
 from surround_depth.geometry import Array
 
 
@@ -21,12 +21,25 @@ class DenseTruth:
 
 
 @dataclass(frozen=True)
+class PartnerViews:
+    """Second views that a teacher may look at and a student never does; see `data.stereo_partners`.
+
+    Each has the K, size, orientation and stamp of its camera and lies `baseline_m` along that camera's x, so the two
+    are a rectified pair.
+    """
+
+    images: tuple[Image | None, ...]  # N, in the order of the frame's rig; None = no partner, or its picture is missing
+    baseline_m: NDArray[np.float64]  # [N]; NaN where there is no picture; negative: the partner lies to the left
+
+
+@dataclass(frozen=True)
 class Sample:
     """One moment: the cameras' frame, the sweep nearest to it, and dense truth where there is any."""
 
     frame: SurroundFrame
     lidar: PointCloud | None  # coordinate_frame "ego" at the sweep's own stamp, with its own T_world_ego
     truth: DenseTruth | None = None
+    partners: PartnerViews | None = None
 
 
 @dataclass(frozen=True, eq=False)

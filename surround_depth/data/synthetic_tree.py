@@ -13,6 +13,7 @@ from surround_depth.data.nuscenes_sequence import NuScenesSequence
 from surround_depth.data.paths import OWN_BODY_FOLDER, require_root
 from surround_depth.data.sample import Box, Sample
 from surround_depth.data.splits import Split
+from surround_depth.data.stereo_partners import split_partners
 from surround_depth.errors import DataError
 from surround_depth.frame import PointCloud
 
@@ -69,7 +70,7 @@ class SyntheticDataset:
 
 @dataclass(frozen=True)
 class SyntheticSequence:
-    """The samples of one synthetic scene. Made by `SyntheticDataset.sequence`."""
+    """The samples of one synthetic scene, of the rig's own cameras. Made by `SyntheticDataset.sequence`."""
 
     tree: NuScenesSequence
 
@@ -94,7 +95,7 @@ class SyntheticSequence:
 
     def __getitem__(self, index: int) -> Sample:
         sample = self.tree[index]
-        return replace(sample, truth=truth_sidecar.read_frame_truth(self.tree.root, sample.frame))
+        return split_partners(replace(sample, truth=truth_sidecar.read_frame_truth(self.tree.root, sample.frame)))
 
     def sweeps(self, index: int, before: int, after: int) -> tuple[PointCloud, ...]:
         """Return the sweeps around a sample; see `NuScenesSequence.sweeps`."""
