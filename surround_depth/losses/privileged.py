@@ -1,4 +1,4 @@
-"""A teacher that sees more than the student: features, response and trust (distillation.md, D11 to D13).
+"""A teacher that sees more than the student: features and response, weighed by its trust (distillation.md, D11 to D13).
 
 Our design [O], in the spirit of ADU-Depth (arXiv 2309.14744; its equations are not available to us). Known of it is:
 distillation of features through attention, of the response with a focus on depth, and uncertainty guiding both.
@@ -34,7 +34,7 @@ def attention_feature(
         adapted_student, adapted_teacher: [B, N, C, h, w] of `AttentionAdapter`; NaN allowed outside the mask.
         log_variance: s [B, N, h, w] within +-4, as `LogVarianceHead` makes it; None leaves it out.
         mask: m_kd, bool [B, N, h, w].
-        trust: t of `pair_trust` [B, N, h, w]; no gradient; None is 1.
+        trust: t of D13 [B, N, h, w] (`teachers.stereo_trust`); no gradient; None is 1.
 
     Source: ours [O], in the spirit of arXiv 2309.14744 (its equations are not available to us).
     """
@@ -65,7 +65,7 @@ def focal_response(
         log_variance: s [B, N, h, w] within +-4: here the logarithm of a Laplace scale; None leaves it out.
         mask: m_kd, bool [B, N, h, w].
         gamma: 0 weighs all pixels alike.
-        trust: t of `pair_trust` [B, N, h, w]; no gradient; None is 1.
+        trust: t of D13 [B, N, h, w] (`teachers.stereo_trust`); no gradient; None is 1.
 
     Source: ours [O]; the name follows arXiv 2309.14744, the formula does not (it is not available to us).
     """
@@ -76,25 +76,6 @@ def focal_response(
         s = _inside(log_variance, mask)
         response = torch.exp(-s) * response + s
     return masked_mean(_trusted(response, trust, mask), mask)
-
-
-def pair_trust(teacher_m: Tensor, other_view_m_warped: Tensor, visible: Tensor, scale: float = 0.1) -> Tensor:
-    """Return how far a teacher agrees with itself, `t = exp(-|ln d_T - ln d_T'| / scale)`, in [0, 1]. No gradient. D13.
-
-    Args:
-        teacher_m: z-depth [B, N, h, w].
-        other_view_m_warped: the teacher's depth of the other view, as z-depth of this camera at this camera's pixels.
-        visible: bool [B, N, h, w], False where the other view does not see the point: t = 0. So it is where either
-            depth is NaN, infinite or not positive.
-        scale: the log depth difference at which trust falls to 1/e.
-
-    Source: ours [O], in the spirit of arXiv 2309.14744 (its equations are not available to us).
-    """
-    with torch.no_grad():
-        usable = visible & teacher_m.isfinite() & other_view_m_warped.isfinite()
-        usable = usable & (teacher_m > 0) & (other_view_m_warped > 0)
-        agreement = torch.exp(-log_difference(teacher_m, other_view_m_warped, usable).abs() / scale)
-        return torch.where(usable, agreement, 0.0)
 
 
 class AttentionAdapter(nn.Module):

@@ -12,6 +12,7 @@ from surround_depth.errors import ConfigError
 from surround_depth.teachers.depth_anything import DepthAnythingConfig, DepthAnythingTeacher
 from surround_depth.teachers.ensemble import AssistedTeacher
 from surround_depth.teachers.simulated import SimulatedTeacher, SimulatedTeacherConfig
+from surround_depth.teachers.stereo import StereoTeacher, StereoTeacherConfig
 from surround_depth.teachers.teacher import Teacher
 
 
@@ -27,10 +28,11 @@ class StudentTeacherConfig(StrictModel):
 class SingleTeacherConfig(StrictModel):
     """One model that labels by itself."""
 
-    kind: Literal["simulated", "depth_anything", "student"]
+    kind: Literal["simulated", "depth_anything", "student", "stereo"]
     simulated: SimulatedTeacherConfig = SimulatedTeacherConfig()
     depth_anything: DepthAnythingConfig = DepthAnythingConfig()
     student: StudentTeacherConfig = StudentTeacherConfig()
+    stereo: StereoTeacherConfig = StereoTeacherConfig()
 
 
 class AssistantConfig(StrictModel):
@@ -46,11 +48,12 @@ class AssistantConfig(StrictModel):
 class TeacherConfig(StrictModel):
     """The teacher of a training run; `none` trains on LiDAR alone."""
 
-    kind: Literal["simulated", "depth_anything", "assistant", "student", "none"] = "simulated"
+    kind: Literal["simulated", "depth_anything", "assistant", "student", "stereo", "none"] = "simulated"
     simulated: SimulatedTeacherConfig = SimulatedTeacherConfig()
     depth_anything: DepthAnythingConfig = DepthAnythingConfig()
     assistant: AssistantConfig | None = None
     student: StudentTeacherConfig = StudentTeacherConfig()
+    stereo: StereoTeacherConfig = StereoTeacherConfig()
     cache: str | None = None
     """Folder of labels that `tools/cache_teacher.py` made; what is not in it, the teacher says anew."""
 
@@ -84,6 +87,8 @@ def _single(config: TeacherConfig | SingleTeacherConfig, of_student: OpenStudent
             return DepthAnythingTeacher(config.depth_anything)
         case "student":
             return of_student(config.student)
+        case "stereo":
+            return StereoTeacher(config.stereo)
         case _:
             raise ConfigError(f"teacher.kind: '{config.kind}' is unknown")
 

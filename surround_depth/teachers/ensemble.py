@@ -18,8 +18,9 @@ class AssistedTeacher:
 
     The paper draws once per iteration. Here a sample is labelled once and its label kept, so the draw is by a hash of
     (seed, sample id) [O]: the same on every process, after a resume and in a label cache. All cameras of a sample have
-    the same teacher. Features are not passed on: those of two models are of different spaces. It is metric where both
-    are; else the metric one is aligned like the relative one.
+    the same teacher. Features and trust are not passed on: features of two models are of different spaces, and not all
+    say how far they are to be trusted. It is metric where both are; else the metric one is aligned like the relative
+    one.
 
     Raises:
         ConfigError: the share is not within 0 to 1.
@@ -47,8 +48,8 @@ class AssistedTeacher:
         return self.primary if drawn < self.primary_share else self.assistant
 
     def __call__(self, sample: TeacherInput) -> TeacherLabel:
-        """Return the labels of the chosen one, without features."""
-        return replace(self.chosen(sample.sample_id)(sample), features=None)
+        """Return the labels of the chosen one, without features and trust."""
+        return replace(self.chosen(sample.sample_id)(sample), features=None, trust=None)
 
 
 def teacher_lineage(teacher: Teacher) -> list[dict[str, str]]:

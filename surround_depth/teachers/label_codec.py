@@ -1,6 +1,6 @@
 """A teacher's label as bytes: half precision, compressed without further loss, under one checksum.
 
-    b"SDLABEL1" | SHA-256 of all that follows | length of the header | header, JSON | masks | codes | features
+    b"SDLABEL1" | SHA-256 of all that follows | length of the header | header, JSON | masks | codes | features | trust
 
 Per image r is moved to 0 (its smallest valid value) .. 1 and stored as float16, with that value and the span beside it,
 so the values themselves come back, of a metric teacher too:
@@ -47,12 +47,15 @@ def encode_label(label: TeacherLabel, facts: Mapping[str, str]) -> bytes:
     ]
     if label.features is not None:
         parts.append(_squeezed(label.features.astype(np.float16).view(np.uint16)))
+    if label.trust is not None:
+        parts.append(_squeezed(_folded_differences(label.trust.astype(np.float16).view(np.uint16))))
     header = {
         "facts": dict(facts),
         "shape": label.valid.shape,
         "low": lows,
         "span": spans,
         "features": None if label.features is None else label.features.shape,
+        "trust": label.trust is not None,
         "bytes": [len(part) for part in parts],
     }
     head = json.dumps(header, sort_keys=True).encode()
@@ -75,14 +78,17 @@ def decode_label(data: bytes) -> tuple[TeacherLabel, dict[str, str]]:
     head, parts = body[_LENGTH.size : _LENGTH.size + n_head], body[_LENGTH.size + n_head :]
     header = json.loads(bytes(head))
     shape = tuple(header["shape"])
-    masks, codes, *features = _split(parts, header["bytes"])
+    masks, codes, *further = _split(parts, header["bytes"])
+    features = further.pop(0) if header["features"] else None
+    trust = further.pop(0) if header.get("trust") else None  # labels made before there was any do not say
     valid, sky = _unpacked(zlib.decompress(masks), (2, *shape))
     fractions = _undo_differences(_spread(codes, shape)).view(np.float16)
     label = TeacherLabel(
         _from_unit_range(fractions, valid, header["low"], header["span"]),
         valid,
         sky,
-        _spread(features[0], tuple(header["features"])).view(np.float16) if features else None,
+        None if features is None else _spread(features, tuple(header["features"])).view(np.float16),
+        None if trust is None else _undo_differences(_spread(trust, shape)).view(np.float16),
     )
     return label, header["facts"]
 

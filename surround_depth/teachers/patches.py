@@ -72,7 +72,7 @@ def window_label_id(label_id: str, index: int) -> str:
 def _window_of(sample: TeacherInput, index: int, window: list[int]) -> TeacherInput:
     top, left, height, width = window
     rows, columns = slice(top, top + height), slice(left, left + width)
-    truth_m, sky = sample.truth_depth_m, sample.truth_sky
+    truth_m, sky, second = sample.truth_depth_m, sample.truth_sky, sample.second_images
     return replace(
         sample,
         sample_id=f"{sample.sample_id}/window-{index}",
@@ -80,6 +80,7 @@ def _window_of(sample: TeacherInput, index: int, window: list[int]) -> TeacherIn
         truth_depth_m=None if truth_m is None else np.ascontiguousarray(truth_m[:, rows, columns]),
         truth_sky=None if sky is None else np.ascontiguousarray(sky[:, rows, columns]),
         rays=None if sample.rays is None else window_rays(sample.rays, window),
+        second_images=None if second is None else np.ascontiguousarray(second[:, rows, columns]),
         label_id=None if sample.label_id is None else window_label_id(sample.label_id, index),
     )
 

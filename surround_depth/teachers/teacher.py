@@ -26,6 +26,11 @@ class TeacherInput:
     T_ego_cam: NDArray[np.float32] | None = None  # [N, 4, 4]
     truth_depth_m: NDArray[np.float32] | None = None  # [N, H, W], NaN where none
     truth_sky: NDArray[np.bool_] | None = None  # [N, H, W]
+    second_images: NDArray[np.uint8] | None = None
+    """[N, H, W, 3] RGB of partners: same K and orientation, framed like `images`; black where a camera has none. For a
+    teacher that sees pairs."""
+    baseline_m: NDArray[np.float32] | None = None
+    """[N], how far each partner lies along its camera's x; NaN where there is none, negative on a mirrored vehicle."""
     label_id: str | None = None
     """SHA-256 of all but the teacher that its label depends on (`training.label_id`), for who keeps labels. None: a
     framing drawn at random, which will not come again."""
@@ -39,6 +44,8 @@ class TeacherLabel:
     valid: NDArray[np.bool_]  # [N, H, W]; False where r means nothing, sky included
     sky: NDArray[np.bool_]  # [N, H, W]
     features: NDArray[np.float16] | None = None  # [N, C, h, w]: the last fused ones, of any stride; None: it has none
+    trust: NDArray[np.float16] | None = None
+    """[N, H, W], 0 to 1: how well its depths of two views agree (D13); None: it looks at one view."""
 
     def __post_init__(self) -> None:
         shapes = {self.inverse_depth.shape, self.valid.shape, self.sky.shape}
@@ -50,6 +57,10 @@ class TeacherLabel:
             raise DataError("teacher output: inverse_depth is not finite on a valid pixel")
         if self.features is not None and (self.features.ndim != 4 or len(self.features) != len(self.valid)):
             raise DataError(f"teacher output: features must be [N, C, h, w] of N images, got {self.features.shape}")
+        if self.trust is not None and self.trust.shape != self.valid.shape:
+            raise DataError(f"teacher output: trust must be {self.valid.shape} like the rest, got {self.trust.shape}")
+        if self.trust is not None and not ((self.trust >= 0) & (self.trust <= 1)).all():
+            raise DataError("teacher output: trust is not within 0 to 1")
 
 
 class Teacher(Protocol):

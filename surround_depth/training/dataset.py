@@ -45,6 +45,7 @@ class Batch:
     relative: Tensor  # float16 [B, N, H, W]
     metric_range: Tensor  # float32 [B, N, 2]
     features: Tensor | None = None  # float16 [B, N, C, h, w]
+    trust: Tensor | None = None  # float16 [B, N, H, W]
     patches: Patches | None = None
     context: ViewContext | None = None
 
@@ -156,6 +157,7 @@ def collate(samples: list[PreparedSample]) -> Batch:
         relative=stack("relative"),
         metric_range=stack("metric_range"),
         features=None if samples[0].features is None else stack("features"),
+        trust=None if samples[0].trust is None else stack("trust"),
         patches=_patches(samples),
         context=_context(samples),
     )

@@ -13,7 +13,7 @@ from surround_depth.imaging import InputSpec
 
 
 def label_id(sample: Sample, spec: InputSpec) -> str:
-    """Return the SHA-256 of a sample's name, pictures, cameras, dense truth and the input it is brought to.
+    """Return the SHA-256 of a sample's name, pictures, partners, cameras, truth and the input it is brought to.
 
     Names alone do not do: a seed renders the same moments whatever rig drives through them, and a tree may be rendered
     anew. Pictures count as recorded, so that one cache serves machines that decode or resize a little differently.
@@ -28,6 +28,8 @@ def label_id(sample: Sample, spec: InputSpec) -> str:
     parts: list[object] = [json.dumps(facts).encode(), *frame.images]
     if truth is not None:
         parts += [*truth.depth_m, *truth.sky, *(camera.own_body for camera in frame.rig.cameras)]
+    if sample.partners is not None:  # without any the id is what it was before there were partners
+        parts += [sample.partners.baseline_m, *sample.partners.images]
     digest = hashlib.sha256()
     for part in parts:
         content = _bytes_of(part)

@@ -169,12 +169,12 @@ class _Labeller:
         return replace(sample, made=tuple(labels))
 
     def store(self, sample: _Sample) -> tuple[str, LabelReport]:
-        """Write what was made; features of whole pictures alone: no loss asks for those of a window."""
+        """Write what was made; features and trust of whole pictures alone: no loss asks for those of a window."""
         n_bytes = sample.report.n_bytes
         for given, label in zip(sample.missing, sample.made, strict=True):
             assert given.label_id is not None
             if given.label_id != sample.own_id:
-                label = replace(label, features=None)
+                label = replace(label, features=None, trust=None)
             cache = self._cache(*label.valid.shape[1:])
             n_bytes += cache.write(given.label_id, label, given.sample_id)
         return sample.name, replace(sample.report, n_made=len(sample.made), n_bytes=n_bytes)

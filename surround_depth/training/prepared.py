@@ -52,6 +52,7 @@ class PreparedSample:
     sky: NDArray[np.bool_]  # [N, H, W]
     metric_range: NDArray[np.float32]  # [N, 2]: 1/depth = first + second * relative, in 1/m; NaN of a relative teacher
     features: NDArray[np.float16] | None = None  # [N, C, h, w], where the teacher has any and the losses ask for them
+    trust: NDArray[np.float16] | None = None  # [N, H, W], 0 to 1, where the teacher says
     patches: PreparedPatches | None = None  # what the teacher says of pieces of each picture, where the losses ask
     context: PreparedContext | None = None  # the neighbouring pictures, where the photometric term is on
 
@@ -76,8 +77,7 @@ def pad_cameras(sample: PreparedSample, n_cameras: int) -> PreparedSample:
     living = np.flatnonzero(sample.camera_valid)
     sources = np.resize(living if living.size else np.arange(len(sample.images)), n_dead)
     blank = ["camera_valid", "own_body", "relative", "teacher_valid", "sky", "metric_range"]
-    if sample.features is not None:
-        blank.append("features")
+    blank += [name for name in ("features", "trust") if getattr(sample, name) is not None]
     repeated = ("images", "rays", "T_ego_cam")
     arrays: dict[str, NDArray[Any]] = {name: getattr(sample, name) for name in (*blank, *repeated)}
     padding = {name: np.zeros_like(arrays[name], shape=(n_dead, *arrays[name].shape[1:])) for name in blank}
@@ -111,6 +111,7 @@ def mirror(sample: PreparedSample) -> PreparedSample:
         teacher_valid=sample.teacher_valid[..., ::-1],
         sky=sample.sky[..., ::-1],
         features=None if sample.features is None else sample.features[..., ::-1],
+        trust=None if sample.trust is None else sample.trust[..., ::-1],
         patches=None if sample.patches is None else sample.patches.mirrored(width_px),
         context=None if sample.context is None else mirror_context(sample.context),
     )

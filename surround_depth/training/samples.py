@@ -99,6 +99,7 @@ class SamplePreparer:
             sky=label.sky,
             metric_range=metric_range if self._metric else np.full_like(metric_range, np.nan),
             features=label.features if self.wants.features else None,
+            trust=label.trust,
             patches=self._patches(given) if self.wants.patches else None,
             context=None if around is None else prepare_context(frame, images, around, plans),
         )
@@ -121,7 +122,7 @@ class SamplePreparer:
         return self._plans[key]
 
     def _teacher_input(self, sample: Sample, plans: ImagePlans, framing: Framing) -> TeacherInput:
-        frame = sample.frame
+        frame, partners = sample.frame, sample.partners
         return TeacherInput(
             frame.frame_id,
             frame.rig.names,
@@ -132,6 +133,8 @@ class SamplePreparer:
             T_ego_cam=plans.network_rig.T_ego_cam.astype(np.float32),
             truth_depth_m=None if sample.truth is None else truth_depth_m(sample, plans, "dense"),
             truth_sky=truth_sky(sample, plans),
+            second_images=None if partners is None else plans.prepare(partners.images),
+            baseline_m=None if partners is None else partners.baseline_m.astype(np.float32),
             label_id=None if self.teacher is None or framing != ENGINE_FRAMING else label_id(sample, self.spec),
         )
 
@@ -172,9 +175,15 @@ def _flat_images(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _in_mirrored_street(sample: Sample) -> Sample:
-    """Return the sample with LiDAR and motion mirrored. Its pictures stay as recorded: the plan turns those."""
+    """Return the sample with LiDAR, motion and the places of partners mirrored.
+
+    Its pictures stay as recorded: the plan turns those.
+    """
     lidar = None if sample.lidar is None else mirrored_cloud(sample.lidar)
-    return replace(sample, frame=_in_mirrored_motion(sample.frame), lidar=lidar)
+    partners = sample.partners
+    if partners is not None:
+        partners = replace(partners, baseline_m=-partners.baseline_m)
+    return replace(sample, frame=_in_mirrored_motion(sample.frame), lidar=lidar, partners=partners)
 
 
 def _in_mirrored_motion(frame: SurroundFrame) -> SurroundFrame:

@@ -7,71 +7,33 @@ It is finished before any student learns from it, as in ADU-Depth (arXiv 2309.14
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from pydantic import Field
 from torch import Tensor
 
-from surround_depth.config import StrictModel, dump_config
+from surround_depth.config import dump_config
 from surround_depth.data.stereo import StereoPair, StereoPairs, resized_pair
-from surround_depth.data.stereo_build import StereoDataConfig
 from surround_depth.errors import ConfigError
 from surround_depth.files import write_atomic
-from surround_depth.imaging import InputSpec
 from surround_depth.losses.masked import masked_mean
-from surround_depth.provenance import command_line, package_versions, source_commit
 from surround_depth.teachers.stereo_checkpoint import StereoCheckpointConfig, save_stereo
 from surround_depth.teachers.stereo_net import StereoNet, StereoNetConfig, StereoOutput
 from surround_depth.training.augment import jitter
 from surround_depth.training.config import AugmentConfig
 from surround_depth.training.folder import CONFIG_NAME, alone_in
-from surround_depth.training.licences import effective_licence
 from surround_depth.training.rng import seed_generators
+from surround_depth.training.stereo_config import StereoTrainConfig
+from surround_depth.training.stereo_report import DisparityErrors, mean_errors, stereo_card, stereo_provenance
 
 TEACHER_FOLDER = "teacher"
 _BETA_PX = 0.25  # below it the loss is a square: a pixel at 60 m has a disparity of little more than 1 px
 _COARSE_WEIGHT = 0.5
-_FARTHEST_M = 80.0  # of the depths that AbsRel counts
-_HORIZON_M = 200.0  # a disparity of 0 is taken as this depth
-
-
-class StereoTrainConfig(StrictModel):
-    """A whole training of the stereo teacher. `resolved.yaml` beside its output repeats it."""
-
-    name: str
-    seed: int = 0
-    input: InputSpec
-    """Pairs are brought to this size: take that of the student, disparities are of its pixels."""
-    net: StereoNetConfig = StereoNetConfig()
-    data: StereoDataConfig
-    augment: AugmentConfig = AugmentConfig()
-    """Of it brightness, contrast and colour: one light for both views. Nothing moves pixels."""
-    steps: int = Field(default=1500, ge=1)
-    batch_size: int = Field(default=2, ge=1)
-    lr: float = Field(default=1.0e-3, gt=0.0)
-    """Peak of a one-cycle schedule."""
-    weight_decay: float = Field(default=1.0e-4, ge=0.0)
-    clip_norm: float = Field(default=1.0, gt=0.0)
-
-
-@dataclass(frozen=True)
-class DisparityErrors:
-    """Means over all pixels whose disparity is known; NaN where there is none."""
-
-    epe_px: float
-    """|disparity - truth|."""
-    d1: float
-    """Share of pixels off by more than 3 px and 5 %, as KITTI 2015 counts outliers."""
-    abs_rel: float
-    """|depth - truth| / truth up to 80 m."""
-    n_pixels: int
 
 
 @dataclass(frozen=True)
@@ -109,10 +71,10 @@ def train_stereo(
         errors = mean_errors((one, predicted(net, one)) for one in held_out)
         typical_px = np.median(np.concatenate([_known(read(index), config.net) for index in train]))
         constant = mean_errors((one, np.full_like(one.disparity_px, typical_px)) for one in held_out)
-        facts = _provenance(config, pairs, (train, val), errors, constant)
+        facts = stereo_provenance(config, pairs, (train, val), errors, constant)
         directory = out / TEACHER_FOLDER
         kept = StereoCheckpointConfig(net=config.net, input=config.input, provenance=facts)
-        save_stereo(directory, net, kept, _card(config, facts))
+        save_stereo(directory, net, kept, stereo_card(config, facts))
     return StereoResult(directory, errors, constant)
 
 
@@ -146,11 +108,12 @@ def fit(
     device = next(net.parameters()).device
     optimiser = torch.optim.AdamW(net.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.lr, total_steps=config.steps + 1)
+    light = AugmentConfig(brightness=config.brightness, contrast=config.contrast, colour=config.colour)
     net.train()
     for step, drawn in enumerate(_batches(len(pairs), config), start=1):
         rng = np.random.default_rng((config.seed, 1, step))
         batch = [pairs[index]() for index in drawn]
-        left, right = (tensor.to(device) for tensor in _pictures(batch, config.augment, rng))
+        left, right = (tensor.to(device) for tensor in _pictures(batch, light, rng))
         truth_px = torch.from_numpy(np.stack([one.disparity_px for one in batch])).to(device)
         loss = disparity_loss(net(left, right), truth_px, config.net.max_disparity_px)
         optimiser.zero_grad(set_to_none=True)
@@ -186,22 +149,6 @@ def predicted(net: StereoNet, pair: StereoPair) -> NDArray[np.float32]:
     return np.asarray(output.disparity_px[0].clamp(min=0.0).cpu().numpy())
 
 
-def mean_errors(pairs: Iterator[tuple[StereoPair, NDArray[np.float32]]]) -> DisparityErrors:
-    """Return the errors over all pixels of pairs with the disparities that are compared with them."""
-    gaps, outliers, ratios = [], [], []
-    for pair, disparity_px in pairs:
-        truth_px = pair.disparity_px
-        known = np.isfinite(truth_px)
-        gap = np.abs(disparity_px[known] - truth_px[known])
-        gaps.append(gap)
-        outliers.append((gap > 3.0) & (gap > 0.05 * truth_px[known]))
-        near = known & (pair.depth_m <= _FARTHEST_M)
-        scale = pair.K[0, 0] * pair.baseline_m
-        ratios.append(np.abs(scale / np.maximum(disparity_px[near], scale / _HORIZON_M) / pair.depth_m[near] - 1.0))
-    means = [float(np.mean(one)) if one.size else float("nan") for one in map(np.concatenate, (gaps, outliers, ratios))]
-    return DisparityErrors(*means, n_pixels=sum(map(len, gaps)))
-
-
 def _batches(n_pairs: int, config: StereoTrainConfig) -> Iterator[list[int]]:
     """Yield the pairs of every step; each pass over the data is shuffled anew."""
     rng = np.random.default_rng((config.seed, 0))
@@ -213,9 +160,9 @@ def _batches(n_pairs: int, config: StereoTrainConfig) -> Iterator[list[int]]:
         queue = queue[config.batch_size :]
 
 
-def _pictures(batch: Sequence[StereoPair], augment: AugmentConfig, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+def _pictures(batch: Sequence[StereoPair], light: AugmentConfig, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     """Return left and right pictures as tensors, each pair under a light of its own."""
-    lit = np.stack([jitter(np.stack((one.left, one.right)), augment, rng) for one in batch])
+    lit = np.stack([jitter(np.stack((one.left, one.right)), light, rng) for one in batch])
     left, right = torch.from_numpy(lit).unbind(1)
     return _to_unit(left), _to_unit(right)
 
@@ -226,47 +173,3 @@ def _to_unit(pictures: Tensor) -> Tensor:
 
 def _known(pair: StereoPair, net: StereoNetConfig) -> NDArray[np.float32]:
     return pair.disparity_px[pair.disparity_px < net.max_disparity_px]
-
-
-def _provenance(
-    config: StereoTrainConfig,
-    pairs: StereoPairs,
-    places: tuple[list[int], list[int]],
-    errors: DisparityErrors,
-    constant: DisparityErrors,
-) -> dict[str, Any]:
-    lineage = [
-        {"kind": "data", "name": pairs.name, "licence": pairs.licence},
-        {"kind": "initialisation", "name": "random", "licence": "none"},
-    ]
-    return {
-        "config": config.model_dump(mode="json"),
-        "drives": dict(
-            zip(("train", "val"), ([*dict.fromkeys(pairs.drives[i] for i in part)] for part in places), strict=True)
-        ),
-        "n_pairs": dict(zip(("train", "val"), map(len, places), strict=True)),
-        "errors": asdict(errors),
-        "constant": asdict(constant),
-        "lineage": lineage,
-        "licence": effective_licence(lineage).as_dict(),
-        "commit": source_commit(),
-        "command": command_line(),
-        "versions": package_versions(("surround_depth", "torch", "numpy")),
-    }
-
-
-def _card(config: StereoTrainConfig, facts: dict[str, Any]) -> str:
-    errors, constant = facts["errors"], facts["constant"]
-    return f"""# {config.name}
-
-A stereo teacher of surround_depth: a rectified pair in, the disparity of its left picture out. Our design, in the
-spirit of ADU-Depth (arXiv 2309.14744; its equations are not available to us).
-
-- data: {facts["lineage"][0]["name"]} ({facts["lineage"][0]["licence"]}), {facts["n_pairs"]["train"]} pairs train
-- trained for {config.steps} steps of {config.batch_size} pairs at {config.input.height_px} x {config.input.width_px}
-- on {facts["n_pairs"]["val"]} pairs of drives that were held out: {errors["epe_px"]:.3f} px, {errors["d1"]:.2%} outliers,
-  AbsRel {errors["abs_rel"]:.3f} (one disparity for all pixels: {constant["epe_px"]:.3f} px, {constant["d1"]:.2%},
-  {constant["abs_rel"]:.3f})
-- licence of what it was made of: {facts["licence"]["name"]}
-- commit {facts["commit"]}: `{facts["command"]}`
-"""

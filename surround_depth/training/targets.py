@@ -30,6 +30,7 @@ def make_targets(batch: Batch, bins: BinConfig) -> Targets:
         neighbours=batch.neighbours,
         features=batch.features,
         patches=batch.patches,
+        trust=batch.trust,
         context=batch.context,
     )
 

@@ -14,7 +14,6 @@ from surround_depth.losses.privileged import (
     LogVarianceHead,
     attention_feature,
     focal_response,
-    pair_trust,
 )
 
 NAN = math.nan
@@ -169,19 +168,6 @@ def test_an_empty_mask_gives_zero_and_zero_gradient(
     for leaf in (values, s):
         assert leaf.grad is not None
         assert (leaf.grad == 0).all()
-
-
-# --- D13 -----------------------------------------------------------------------------------------------------------
-
-
-def test_trust_by_hand() -> None:
-    teacher_m = plane(10.0, 10.0, 10.0, 10.0, NAN, 10.0, math.inf).requires_grad_()
-    other_m = plane(10.0, 10.0 * math.exp(0.1), 10.0 * math.exp(-0.2), 10.0, 10.0, -1.0, math.inf)
-    visible = torch.tensor([True, True, True, False, True, True, True]).reshape(1, 1, 1, 7)
-    trust = pair_trust(teacher_m, other_m, visible)
-    assert trust.flatten().tolist() == pytest.approx([1.0, math.exp(-1), math.exp(-2), 0, 0, 0, 0], abs=1e-5)
-    assert not trust.requires_grad
-    assert pair_trust(teacher_m, other_m, visible, scale=0.2)[..., 2].item() == pytest.approx(math.exp(-1), rel=1e-5)
 
 
 # --- modules -------------------------------------------------------------------------------------------------------
