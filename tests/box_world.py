@@ -93,6 +93,8 @@ class BoxDrive:
     period_ns: int = 100_000_000
     first_stamp_ns: int = 1_600_000_000_000_000_000
     speed_mps: float = 10.0
+    stagger_ns: int = 5_000_000
+    """Between the shutters of one camera and the next."""
     dead: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -108,7 +110,7 @@ class BoxDrive:
 
     def __getitem__(self, index: int) -> Sample:
         stamp_ns = int(self.stamps_ns[index])
-        stamps_ns = stamp_ns - 5_000_000 * np.arange(len(self.rig), dtype=np.int64)[::-1]
+        stamps_ns = stamp_ns - self.stagger_ns * np.arange(len(self.rig), dtype=np.int64)[::-1]
         T_world_ego = np.stack([self.pose(int(stamp)) for stamp in stamps_ns])
         depths = [self.world.depth_m(c, T) for c, T in zip(self.rig.cameras, T_world_ego, strict=True)]
         valid = np.array([camera.name not in self.dead for camera in self.rig.cameras])

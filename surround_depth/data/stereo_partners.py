@@ -15,11 +15,13 @@ import numpy as np
 
 from surround_depth.data.sample import DenseTruth, PartnerViews, Sample
 from surround_depth.errors import CalibrationError
+from surround_depth.frame import SurroundFrame
 from surround_depth.geometry import Array, invert_rigid, rigid
 from surround_depth.rig import Camera, Rig
 
 PARTNER_SUFFIX = "_PARTNER"
 BASELINE_M = 0.3
+_SAME_MOMENT_NS = 1_000_000
 _TOLERANCE = 1e-4  # metres, and entries of a rotation: what a tree's tables keep of a pose
 
 
@@ -83,7 +85,7 @@ def split_partners(sample: Sample) -> Sample:
         T_world_ego=None if frame.T_world_ego is None else frame.T_world_ego[own],
         camera_valid=frame.camera_valid[own],
     )
-    seen = [i is not None and bool(frame.camera_valid[i]) for i in split.partner]
+    seen = [i is not None and _of_one_moment(frame, at, i) for at, i in zip(own, split.partner, strict=True)]
     pairs = zip(split.partner, seen, strict=True)
     partners = PartnerViews(
         images=tuple(frame.images[i] if i is not None and alive else None for i, alive in pairs),
@@ -91,6 +93,12 @@ def split_partners(sample: Sample) -> Sample:
     )
     own_truth = None if truth is None else _truth_of(truth, own)
     return replace(sample, frame=own_frame, truth=own_truth, partners=partners)
+
+
+def _of_one_moment(frame: SurroundFrame, camera: int, partner: int) -> bool:
+    """Return whether a partner has a picture, and of its camera's moment: what moves would be no pair."""
+    apart_ns = abs(int(frame.stamps_ns[partner]) - int(frame.stamps_ns[camera]))
+    return bool(frame.camera_valid[partner] and frame.camera_valid[camera]) and apart_ns <= _SAME_MOMENT_NS
 
 
 def _truth_of(truth: DenseTruth, own: list[int]) -> DenseTruth:
@@ -117,11 +125,11 @@ def _baseline_m(camera: Camera, partner: Camera) -> float:
     """Return how far the partner lies along the camera's x."""
     T_cam_partner: Array = invert_rigid(camera.T_ego_cam) @ partner.T_ego_cam
     x, y, z = T_cam_partner[:3, 3]
-    sizes = {(one.height_px, one.width_px, one.lens, one.trigger_offset_ms) for one in (camera, partner)}
+    sizes = {(one.height_px, one.width_px, one.lens) for one in (camera, partner)}
     turned = not np.allclose(T_cam_partner[:3, :3], np.eye(3), atol=_TOLERANCE)
     if len(sizes) > 1 or not np.allclose(camera.K, partner.K) or turned or max(abs(y), abs(z)) > _TOLERANCE or x == 0:
         raise CalibrationError(
-            f"{partner.name}: not beside {camera.name} with the same lens, size, orientation and trigger time (offset "
-            f"{x:.4f}, {y:.4f}, {z:.4f} m in its frame); make the rig with `with_partners`"
+            f"{partner.name}: not beside {camera.name} with the same lens, size and orientation (offset {x:.4f}, "
+            f"{y:.4f}, {z:.4f} m in its frame); make the rig with `with_partners`"
         )
     return float(x)

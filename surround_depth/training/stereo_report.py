@@ -82,7 +82,7 @@ def stereo_provenance(
 
 def stereo_card(config: StereoTrainConfig, facts: dict[str, Any]) -> str:
     """Return the card as Markdown, from what `stereo_provenance` returned."""
-    errors, constant = facts["errors"], facts["constant"]
+    errors, constant = (error_line(DisparityErrors(**facts[key])) for key in ("errors", "constant"))
     return f"""# {config.name}
 
 A stereo teacher of surround_depth: a rectified pair in, the disparity of its left picture out. Our design, in the
@@ -90,12 +90,13 @@ spirit of ADU-Depth (arXiv 2309.14744; its equations are not available to us).
 
 - data: {facts["lineage"][0]["name"]} ({facts["lineage"][0]["licence"]}), {facts["n_pairs"]["train"]} pairs train
 - trained for {config.steps} steps of {config.batch_size} pairs at {config.input.height_px} x {config.input.width_px}
-- errors on {facts["n_pairs"]["val"]} pairs of drives that were held out: {_line(errors)}
-- of one disparity for all pixels there: {_line(constant)}
+- errors on {facts["n_pairs"]["val"]} pairs of drives that were held out: {errors}
+- of one disparity for all pixels there: {constant}
 - licence of what it was made of: {facts["licence"]["name"]}
 - commit {facts["commit"]}: `{facts["command"]}`
 """
 
 
-def _line(errors: dict[str, Any]) -> str:
-    return f"{errors['epe_px']:.3f} px, {errors['d1']:.2%} off by more than 3 px, AbsRel {errors['abs_rel']:.3f}"
+def error_line(errors: DisparityErrors) -> str:
+    """Return the errors in words."""
+    return f"{errors.epe_px:.3f} px, {errors.d1:.2%} off by more than 3 px, AbsRel {errors.abs_rel:.3f}"
