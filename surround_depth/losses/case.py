@@ -14,6 +14,7 @@ from surround_depth.errors import ConfigError
 from surround_depth.losses import bin_distillation
 from surround_depth.losses.adapters import Adapters
 from surround_depth.losses.config import LossConfig
+from surround_depth.losses.masked import at_least_float32
 from surround_depth.losses.photometric import ViewContext
 
 
@@ -102,6 +103,11 @@ class Case:
     config: LossConfig
     bins: Bins
     adapters: Adapters | None
+
+    @property
+    def features(self) -> Tensor:
+        """The student's features [B, N, C, h, w] in float32, which the adapters compute in, whatever theirs is."""
+        return at_least_float32(self.prediction.features)
 
     @property
     def logits(self) -> Tensor:
@@ -203,9 +209,8 @@ class Case:
     def adapted(self, name: str) -> Tensor:
         """Return the student's features through the 1x1 convolution `name` of the adapters [B, N, C', h, w]."""
         bridge = getattr(self.adapters, name)
-        features = self.prediction.features
-        adapted: Tensor = bridge(features.flatten(0, 1))
-        return adapted.unflatten(0, features.shape[:2])
+        adapted: Tensor = bridge(self.features.flatten(0, 1))
+        return adapted.unflatten(0, self.features.shape[:2])
 
 
 def at_cell_centers(full: Tensor, stride: int) -> Tensor:

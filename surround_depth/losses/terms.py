@@ -11,8 +11,8 @@ from torch import Tensor
 from surround_depth.errors import ConfigError
 from surround_depth.losses import baselines, bin_distillation, cross_context, privileged, supervised
 from surround_depth.losses.case import Case
-from surround_depth.losses.masked import Term, masked_mean
-from surround_depth.losses.normalisation import Norm, normalised_difference
+from surround_depth.losses.masked import Term
+from surround_depth.losses.normalisation import Norm
 from surround_depth.losses.photometric import ViewContext
 from surround_depth.losses.view_relation import view_relation
 
@@ -72,10 +72,11 @@ def tie(case: Case) -> Term:
 
 
 def against_relative(case: Case, norm: Norm) -> Term:
-    """KD-SSI and KD-HDN: no window, nothing dropped."""
-    mask = case.targets.relative_mask
-    inverse_per_m = 1.0 / torch.where(mask, case.prediction.depth_m.float(), 1.0)
-    return masked_mean(normalised_difference(inverse_per_m, case.targets.relative, mask, norm), mask)
+    """KD-SSI and KD-HDN: P2's distance on the whole picture, nothing dropped."""
+    targets = case.targets
+    return cross_context.shared_context(
+        case.prediction.depth_m, targets.relative, targets.relative_mask, norm, drop_top=0.0
+    )
 
 
 def shared(case: Case) -> Term:
@@ -126,7 +127,7 @@ def relation(case: Case) -> Term:
 def attention(case: Case) -> Term:
     assert case.adapters is not None
     assert case.adapters.attention is not None  # made from the same config
-    adapted, log_variance = case.adapters.attention(case.prediction.features)
+    adapted, log_variance = case.adapters.attention(case.features)
     mask = case.of_features(case.targets.relative_mask)
     trust = None if case.trust is None else case.of_features(case.trust)
     return privileged.attention_feature(adapted, case.resized_features, log_variance, mask, trust)
@@ -138,7 +139,7 @@ def response(case: Case) -> Term:
     return privileged.focal_response(
         case.prediction.head_depth_m,
         case.of_cells(targets.teacher_m),
-        None if head is None else F.interpolate(head(case.prediction.features), case.size_of_head, mode="bilinear"),
+        None if head is None else F.interpolate(head(case.features), case.size_of_head, mode="bilinear"),
         case.of_cells(targets.teacher_mask),
         case.config.privileged.gamma,
         None if case.trust is None else case.of_cells(case.trust),

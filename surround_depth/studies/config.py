@@ -161,6 +161,8 @@ def _require_rows(study: StudyConfig) -> None:
     named |= {f"row {name}: against": study.others(name) for name in study.rows}
     if study.screening is not None:
         named["screening.always"] = study.screening.always
+        if unknown_seeds := set(study.screening.seeds) - set(study.seeds):
+            raise ConfigError(f"study {study.name}, screening.seeds {sorted(unknown_seeds)}: not among its seeds")
     for key, rows in named.items():
         if unknown := [row for row in rows if row not in study.rows]:
             raise ConfigError(f"study {study.name}, {key} {', '.join(unknown)}, which is no row")

@@ -117,8 +117,17 @@ def complete(runs: Sequence[Run], train: Trainer, score: Scorer) -> Iterator[Out
         DataError: a process of ours was killed.
     """
     teachers = {teacher.folder: teacher for run in runs if (teacher := run.teacher) is not None}
-    yield from (complete_run(teacher, train, score) for teacher in teachers.values())
+    failed = {}
+    for folder, teacher in teachers.items():
+        outcome = complete_run(teacher, train, score)
+        if outcome.error is not None:
+            failed[folder] = outcome.error
+        yield outcome
     runs = [run for run in runs if run.folder not in teachers]
+    for run in runs:
+        if run.teacher is not None and run.teacher.folder in failed:
+            yield Outcome(run.row, run.seed, 0.0, 0.0, f"its teacher failed: {failed[run.teacher.folder]}")
+    runs = [run for run in runs if run.teacher is None or run.teacher.folder not in failed]
     n_workers = min(runs[0].study.n_workers, len(runs)) if runs else 0
     if n_workers <= 1:
         yield from (complete_run(run, train, score) for run in runs)
@@ -175,6 +184,8 @@ def complete_run(run: Run, train: Trainer, score: Scorer) -> Outcome:
 def is_trained(run: Run) -> bool:
     """Return whether the run's checkpoint is whole and came from exactly this configuration and data."""
     weights = run.folder / STUDENT_FOLDER / WEIGHTS_NAME
+    if run.teacher is not None and not is_trained(run.teacher):
+        return False
     return _is_begun(run) and "weights_sha256" in _read_json(run.folder / RECORD_NAME) and weights.is_file()
 
 
@@ -203,9 +214,11 @@ def _teacher_sha256(run: Run) -> str | None:
 def _without_place(config: TrainConfig) -> TrainConfig:
     """Return the configuration without where its data and its teacher lie; both are known by their hashes."""
     data = config.data.model_copy(update={"root": "", "rendering": RenderConfig()})
-    student = config.teacher.student.model_copy(update={"directory": None})
-    teacher = config.teacher.model_copy(update={"student": student, "cache": None})
-    return config.model_copy(update={"data": data, "teacher": teacher})
+    nowhere = config.teacher.student.model_copy(update={"directory": None})
+    changes: dict[str, Any] = {"student": nowhere, "cache": None}
+    if (pair := config.teacher.assistant) is not None:
+        changes["assistant"] = pair.model_copy(update={"primary": pair.primary.model_copy(update={"student": nowhere})})
+    return config.model_copy(update={"data": data, "teacher": config.teacher.model_copy(update=changes)})
 
 
 def read_scores(run: Run) -> dict[str, Any] | None:

@@ -29,6 +29,7 @@ def leaders(study: StudyConfig, screening: Screening, out: Path) -> list[str]:
     errors = {row: screening_error(study, screening, row, out) for row in study.rows if row not in screening.always}
     ranked = sorted((row for row, error in errors.items() if math.isfinite(error)), key=lambda row: errors[row])
     kept = {*screening.always, *ranked[: screening.keep]}
+    kept |= {other for row in kept for other in study.others(row)}  # or there is nothing to hold them against
     return [row for row in study.rows if row in kept]
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from surround_depth.errors import ConfigError
 from surround_depth.teachers.label_cache import CachedTeacher
-from surround_depth.teachers.teacher import Teacher, TeacherInput, TeacherLabel
+from surround_depth.teachers.teacher import AS_LINEAGE, Teacher, TeacherInput, TeacherLabel
 
 
 class AssistedTeacher:
@@ -53,13 +53,17 @@ class AssistedTeacher:
 
 
 def teacher_lineage(teacher: Teacher) -> list[dict[str, str]]:
-    """Return what a student of this teacher inherits: an entry for each model that labels, with its licence."""
+    """Return what a student of this teacher inherits: an entry for each model that labels, and for what made it."""
     if isinstance(teacher, CachedTeacher):
         return teacher_lineage(teacher.teacher)
     if isinstance(teacher, AssistedTeacher):
-        return [_entry("teacher", teacher.primary), _entry("assistant", teacher.assistant)]
-    return [_entry("teacher", teacher)]
+        return [*_entries("teacher", teacher.primary), *_entries("assistant", teacher.assistant)]
+    return _entries("teacher", teacher)
 
 
-def _entry(kind: str, teacher: Teacher) -> dict[str, str]:
-    return {"kind": kind, "name": teacher.name, "licence": teacher.licence}
+def _entries(kind: str, teacher: Teacher) -> list[dict[str, str]]:
+    """Return the entry of a model, and behind it what it was made of itself, where it knows."""
+    made_of: tuple[dict[str, str], ...] = getattr(teacher, "lineage", ())
+    licence = AS_LINEAGE if made_of else teacher.licence
+    itself = {"kind": kind, "name": teacher.name, "licence": licence}
+    return [itself, *(entry | {"kind": f"{kind}'s {entry['kind']}"} for entry in made_of)]

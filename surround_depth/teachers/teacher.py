@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from surround_depth.errors import DataError
 
+AS_LINEAGE = "as its lineage, listed next"
+"""The licence of what has none of its own: what follows it in a lineage binds."""
+
 
 @dataclass(frozen=True)
 class TeacherInput:

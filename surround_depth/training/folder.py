@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from surround_depth.errors import ConfigError, DataError
@@ -17,7 +18,6 @@ from surround_depth.training.state import StoredState, newest_state, stored_step
 STUDENT_FOLDER = "student"
 STATE_FOLDER = "state"
 CONFIG_NAME = "resolved.yaml"
-LOCK_NAME = ".lock"
 
 
 @contextmanager
@@ -32,15 +32,21 @@ def alone_in(out: Path) -> Iterator[None]:
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        file = (out / LOCK_NAME).open("w")
+        folder = os.open(out, os.O_RDONLY)  # the folder itself: no file is left behind
     except OSError as error:
         raise DataError(f"{out} cannot be written ({error.strerror}); choose another --out") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ConfigError(f"{out}: another run is at work there; wait for it, or choose another --out") from error
+    try:
+        _lock(folder, out)
         yield
+    finally:
+        os.close(folder)
+
+
+def _lock(folder: int, out: Path) -> None:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise ConfigError(f"{out}: another run is at work there; wait for it, or choose another --out") from error
 
 
 def require_startable(config: TrainConfig, out: Path, *, resume: bool) -> None:
@@ -50,7 +56,9 @@ def require_startable(config: TrainConfig, out: Path, *, resume: bool) -> None:
         ConfigError: as `run_training`.
         DataError: no state in `out` is whole.
     """
-    state = claim_folder(out, lambda text: None, resume=resume)
+    # claiming clears what a killed run was writing, which a run at work would miss
+    with alone_in(out) if out.is_dir() else nullcontext():
+        state = claim_folder(out, lambda text: None, resume=resume)
     if state is not None:
         require_same_config(state, config)
 

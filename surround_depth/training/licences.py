@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
-AS_LINEAGE = "as its lineage, listed next"
-"""Of an entry that has no licence of its own: what follows it in the lineage binds."""
+from surround_depth.teachers.teacher import AS_LINEAGE
 
 # From the mildest to the strictest. What nobody states may be anything, so it is stricter than all.
 _TERMS = ("attribution", "share alike", "non-commercial", "no derivatives", "unknown")

@@ -14,10 +14,10 @@ from surround_depth.files import file_sha256
 from surround_depth.models.checkpoint import WEIGHTS_NAME, read_checkpoint_config
 from surround_depth.provenance import command_line, package_versions, portable_argument, source_commit
 from surround_depth.teachers.ensemble import teacher_lineage
-from surround_depth.teachers.teacher import Teacher
+from surround_depth.teachers.teacher import AS_LINEAGE, Teacher
 from surround_depth.training.config import TrainConfig
 from surround_depth.training.drives import Drives, DriveSet
-from surround_depth.training.licences import AS_LINEAGE, effective_licence
+from surround_depth.training.licences import effective_licence
 from surround_depth.training.rendering_record import read_record
 
 

@@ -16,7 +16,9 @@ from surround_depth.training.loop import Trainer
 from surround_depth.training.rng import set_rng_states
 from surround_depth.training.state import StoredState, TensorFiles
 
-_MAY_DIFFER = re.compile(r"watch\..*|teacher\.cache|data\.(n_workers|cache|root|joint\.\d+\.root)")
+_MAY_DIFFER = re.compile(
+    r"watch\..*|teacher\.(.*\.)?directory|teacher\.cache|data\.(n_workers|cache|root|joint\.\d+\.root)"
+)
 """What a run looks at, keeps and how it loads changes no weight; nor where data and labels lie: they have hashes."""
 
 
@@ -91,13 +93,18 @@ def require_same_run(state: StoredState, config: TrainConfig, origin: Mapping[st
 
     Raises:
         ConfigError: names every key that differs, or the number of processes.
-        DataError: the data have changed.
+        DataError: the data or the teacher have changed.
     """
     require_same_config(state, config)
     if (before := state.facts["n_processes"]) != n_processes:
         raise ConfigError(
             f"--resume: the run has {before} process(es) and this start {n_processes}, which would give each step "
             f"other samples; start {before}, or another run: --init OUT/student --out ANOTHER"
+        )
+    if origin["teacher_sha256"] != state.facts["origin"].get("teacher_sha256", origin["teacher_sha256"]):
+        raise DataError(
+            "--resume: the teacher changed since the run began (weights or settings), so the steps left would learn "
+            "from another; bring the old one back, or start another run: --init OUT/student --out ANOTHER"
         )
     if origin["data_sha256"] != state.facts["origin"]["data_sha256"]:
         sets = [

@@ -145,10 +145,12 @@ def _adapters(config: TrainConfig, student: Student, stages: Stages) -> Adapters
     """Return what the losses learn beside the student, on its device; None where they learn nothing."""
     if not needs_adapters(config.loss):
         return None
+    teacher_channels = stages.teacher_channels() if needs_features(config.loss) else None
+    seed_generators(config.seed)  # a teacher that loads draws numbers, one whose labels are kept does not
     adapters = Adapters(
         config.loss,
         student_channels=student.config.decoder_channels[2],
-        teacher_channels=stages.teacher_channels() if needs_features(config.loss) else None,
+        teacher_channels=teacher_channels,
         n_bins=student.config.bins.n_bins,
     )
     return adapters.to(next(student.parameters()).device)

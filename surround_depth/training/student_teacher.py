@@ -6,6 +6,8 @@ and studied, without weights from elsewhere.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 
 from surround_depth.errors import ConfigError, DataError
 from surround_depth.files import file_sha256
-from surround_depth.models.checkpoint import WEIGHTS_NAME, Checkpoint, load_student, read_checkpoint_config
+from surround_depth.models.checkpoint import CONFIG_NAME, WEIGHTS_NAME, Checkpoint, load_student, read_checkpoint_config
 from surround_depth.models.student import StudentOutput
 from surround_depth.teachers.build import StudentTeacherConfig, TeacherConfig, build_teacher
 from surround_depth.teachers.label_cache import CachedTeacher
@@ -53,10 +55,11 @@ class StudentTeacher:
     def __init__(self, config: StudentTeacherConfig) -> None:
         if config.directory is None:
             raise ConfigError("teacher.student.directory is missing: kind 'student' needs a checkpoint directory")
-        self._directory = Path(config.directory)
+        self._directory = Path(config.directory).expanduser()
         self._config = read_checkpoint_config(self._directory)
         self.metric = config.metric
-        self.name = f"student {self._directory.resolve().name} ({self._config.provenance.get('commit', 'no commit')})"
+        folder = self._directory.resolve()
+        self.name = f"student {folder.parent.name}/{folder.name} ({self._config.provenance.get('commit', 'no commit')})"
 
     @property
     def licence(self) -> str:
@@ -64,10 +67,16 @@ class StudentTeacher:
         known = self._config.provenance.get("licence")
         return str(known["name"]) if isinstance(known, dict) else "not stated in its provenance"
 
+    @property
+    def lineage(self) -> tuple[dict[str, str], ...]:
+        """What its weights were made of, each with its licence; empty where its provenance does not say."""
+        return tuple(dict(entry) for entry in self._config.provenance.get("lineage") or ())
+
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the weights, and whether its metres are kept."""
-        return f"{file_sha256(self._directory / WEIGHTS_NAME)}-{self.metric}"
+        """SHA-256 over weights, configuration, and whether its metres are kept."""
+        hashes = [file_sha256(self._directory / name) for name in (WEIGHTS_NAME, CONFIG_NAME)]
+        return hashlib.sha256(json.dumps([*hashes, self.metric]).encode()).hexdigest()
 
     def __call__(self, sample: TeacherInput) -> TeacherLabel:
         """Return inverse depth, sky and the features at stride 8.

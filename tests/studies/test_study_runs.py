@@ -197,6 +197,15 @@ def test_what_teaches_comes_first_and_once_and_a_new_teacher_makes_new_students(
     assert fake.go(study, tmp_path)[0] == ["tiny-taught-0", "tiny-taught-1"]
 
 
+def test_a_teacher_that_fails_teaches_nobody(make_study: MakeStudy, tmp_path: Path) -> None:
+    study, fake = make_study(rows=TAUGHT, teacher="wide", seeds=[0]), FakeTrainer(broken=("tiny-wide-0",))
+    trained, _, errors = fake.go(study, tmp_path)
+    assert trained == ["tiny-wide-0", "tiny-default-0"]
+    assert errors == ["step 3: the loss is not finite", "its teacher failed: step 3: the loss is not finite", None]
+    taught, default = (runs_of(study, tmp_path, [row])[0] for row in ("taught", "default"))
+    assert (is_trained(taught), is_trained(default)) == (False, True)
+
+
 def test_a_screening_takes_the_best_to_all_seeds(make_study: MakeStudy, tmp_path: Path) -> None:
     names = ("default", "good", "bad", "broken")
     rows = {name: {"what": name, "overrides": {"optim.lr": 1e-3 * (i + 1)}} for i, name in enumerate(names)}

@@ -15,11 +15,13 @@ CONFIG = f"""
 name: tiny
 input: {{height_px: 96, width_px: 128}}
 coarse: {{input: {{height_px: 64, width_px: 96}}, share: 0.34}}
+loss: {{privileged: {{response: 0.5}}}}  # learns something beside the student
 data: {{root: ROOT}}
 optim: {{steps: {N_STEPS}, settle: 0.5}}
 watch: {{validate_every: 6, save_every: 2, n_val_samples: 1, log_every: 1}}
 """
 KILLED = -9
+_STATE = ("student", "average", "adapters", "optimizer", "rng")
 
 
 class Command:
@@ -36,7 +38,7 @@ class Command:
     def outcome(self) -> dict[str, bytes]:
         """Return all that must not depend on what happened to the run."""
         names = ("loss_curve.jsonl", "metrics.json", "student/model.safetensors")
-        names += tuple(f"state/step-{N_STEPS:08d}/{n}.safetensors" for n in ("student", "average", "optimizer", "rng"))
+        names += tuple(f"state/step-{N_STEPS:08d}/{n}.safetensors" for n in _STATE)
         return {name: (self.out / name).read_bytes() for name in names}
 
     def n_lines(self) -> int:

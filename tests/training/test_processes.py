@@ -17,6 +17,7 @@ from safetensors.numpy import load_file
 CONFIG = """
 name: tiny
 input: {height_px: 64, width_px: 96}
+loss: {privileged: {response: 0.5}}  # learns something beside the student
 data: {root: ROOT, cache: false}
 optim: {steps: 3, settle: 1.0}
 watch: {validate_every: 3, save_every: 2, n_val_samples: 1}
@@ -58,6 +59,11 @@ def test_two_processes_give_the_weights_of_one_that_accumulates_two(
     assert moved > 1e-4  # or the comparison would say nothing
     for name, value in expected.items():
         np.testing.assert_allclose(found[name], value, rtol=1e-5, atol=1e-6, err_msg=name)
+    beside = "state/step-00000003/adapters.safetensors"
+    ours, theirs = (load_file(tmp_path / name / beside) for name in ("one", "two"))
+    assert any(np.abs(value).max() > 0 for value in ours.values())  # they start at zero
+    for name, value in ours.items():
+        np.testing.assert_allclose(theirs[name], value, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
 @pytest.mark.slow

@@ -242,3 +242,26 @@ def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"), alone_in(tmp_path / "file" / "out"):
         pass
+
+
+def test_a_second_start_touches_nothing_of_a_run_at_work(tiny_config: TrainConfig, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with alone_in(out):
+        half_written = out / "state" / ".step-00000004.abc"
+        half_written.mkdir(parents=True)
+        (out / "state" / "step-00000002").mkdir()
+        before = sorted(out.rglob("*"))
+        with pytest.raises(ConfigError, match="another run is at work there"):
+            require_startable(tiny_config, out, resume=True)
+        assert sorted(out.rglob("*")) == before
+
+
+def test_another_teacher_is_no_way_on(train: Train, tmp_path: Path) -> None:
+    train()
+    facts = tmp_path / "out" / "state" / "step-00000004" / "state.json"
+    tree = json.loads(facts.read_text())
+    assert tree["facts"]["origin"]["teacher_sha256"]
+    tree["facts"]["origin"]["teacher_sha256"] = "other weights"
+    facts.write_text(json.dumps(tree))
+    with pytest.raises(DataError, match="the teacher changed since the run began"):
+        train(resume=True)

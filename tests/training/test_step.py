@@ -11,6 +11,7 @@ from flat_road import FakeSequence
 
 from surround_depth.errors import ConfigError, SurroundDepthError
 from surround_depth.imaging import InputSpec
+from surround_depth.losses.adapters import Adapters
 from surround_depth.models.student import Student
 from surround_depth.teachers.simulated import SimulatedTeacher
 from surround_depth.training import loop as loop_module
@@ -87,6 +88,57 @@ def test_bfloat16_features_leave_losses_and_weights_in_float32(tiny_config: Trai
         assert {p.dtype for p in trainer.student.parameters()} == {torch.float32}
     assert losses["bf16"] != losses["fp32"]
     assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.05)
+
+
+BESIDE = {
+    "fitnets": 0.1,
+    "bins_from": "head",
+    "cross_context": {"weight": 0.5, "local_global": 0.0},
+    "privileged": {"attention": 0.5, "response": 0.5},
+}
+
+
+def start_beside(config: TrainConfig, batch: Batch) -> tuple[Trainer, Batch]:
+    """Return a trainer whose losses learn something of every kind beside the student, and a batch with features."""
+    tree = config.model_dump() | {"loss": BESIDE}
+    config = TrainConfig.model_validate(tree)
+    torch.manual_seed(0)
+    student = Student(config.student.resolve())
+    channels = student.config.decoder_channels[2]
+    n_bins = student.config.bins.n_bins
+    adapters = Adapters(config.loss, student_channels=channels, teacher_channels=7, n_bins=n_bins)
+    B, N = batch.images.shape[:2]
+    featured = replace(batch, features=torch.randn(B, N, 7, 6, 9).half())
+    return Trainer(student, config, start_processes("cpu", config.optim.precision), adapters), featured
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_what_learns_beside_the_student_learns_in_float32_whatever_the_features(
+    precision: str, tiny_config: TrainConfig, batch: Batch
+) -> None:
+    trainer, batch = start_beside(with_optim(tiny_config, precision=precision), batch)
+    assert trainer.adapters is not None
+    before = {name: value.clone() for name, value in trainer.adapters.named_parameters()}
+    report = trainer.take_step([batch])
+    report = trainer.take_step([batch])  # at the first, terms of the teacher weigh nothing
+    assert torch.isfinite(report.loss.total)
+    still = [name for name, value in trainer.adapters.named_parameters() if torch.equal(value, before[name])]
+    assert still == []
+    assert {value.dtype for value in trainer.adapters.parameters()} == {torch.float32}
+
+
+def test_gradients_beside_the_student_are_those_of_all_processes(
+    tiny_config: TrainConfig, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer, _ = start_beside(tiny_config, batch)
+    for parameter in trainer._beside[1:]:
+        parameter.grad = torch.ones_like(parameter)
+    monkeypatch.setattr(trainer.processes, "count", 2)
+    monkeypatch.setattr(trainer.processes, "mean", lambda values: 0.5 * values)  # the other process had none
+    trainer._share_gradients_beside()
+    assert trainer._beside[0].grad is not None
+    assert (trainer._beside[0].grad == 0).all()  # a process without pixels for a term takes part all the same
+    assert all(p.grad is not None and (p.grad == 0.5).all() for p in trainer._beside[1:])
 
 
 def test_a_step_that_overflows_in_float16_is_skipped_and_counted(tiny_config: TrainConfig, batch: Batch) -> None:
