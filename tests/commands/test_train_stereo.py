@@ -48,7 +48,7 @@ def test_it_trains_on_a_tree_with_partners(
     assert f"teacher: {out / 'teacher'}" in printed
     assert "one disparity for all pixels: " in printed
     facts = read_stereo_config(out / "teacher").provenance
-    assert facts["drives"] == {"train": ["scene-0001"], "val": ["scene-0002"]}
+    assert facts["drives"] == {"train": ("scene-0001",), "val": ("scene-0002",)}
     assert load_config(StereoTrainConfig, out / "resolved.yaml").steps == 2
 
 
