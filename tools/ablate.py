@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from surround_depth.studies.config import StudyConfig
-    from surround_depth.studies.runs import Outcome, Run
+    from surround_depth.studies.run import Run
+    from surround_depth.studies.runs import Outcome
 
 TRAINING_SCRIPT = Path(__file__).resolve().with_name("train_fsmde.py")
 
@@ -83,7 +84,7 @@ def main() -> None:
     from surround_depth.studies.config import load_study
     from surround_depth.studies.curves import curves_page
     from surround_depth.studies.results import read_results
-    from surround_depth.studies.runs import runs_of
+    from surround_depth.studies.run import runs_of
     from surround_depth.studies.screening import stages
     from surround_depth.studies.table import as_dict, markdown
 

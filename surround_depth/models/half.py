@@ -62,8 +62,9 @@ def fold_norms(module: nn.Module) -> None:
     """
     children = list(module.named_children())
     for (_, conv), (name, norm) in pairwise(children):
-        follows = isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
-        if follows and norm.num_features == conv.out_channels:
+        if not (isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)):
+            continue
+        if norm.num_features == conv.out_channels:
             fused = fuse_conv_bn_eval(conv, norm)
             conv.weight, conv.bias = fused.weight, fused.bias
             setattr(module, name, nn.Identity())

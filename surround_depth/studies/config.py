@@ -85,10 +85,6 @@ class StudyConfig(StrictModel):
         """Return the set that trains a row."""
         return self.rows[row].train_set or self.train_set
 
-    def seeds_of(self, row: str) -> tuple[int, ...]:
-        """Return the seeds of a row: one teacher is enough."""
-        return self.seeds[:1] if row == self.teacher else self.seeds
-
     def run_folder(self, row: str, seed: int, out: Path) -> Path:
         """Return the folder of a run of the study in `out`."""
         return out / RUNS_FOLDER / f"{row}-{seed}"

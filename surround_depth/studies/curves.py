@@ -14,7 +14,7 @@ import numpy as np
 
 from surround_depth.evaluation.charts import Points, line_chart
 from surround_depth.studies.config import StudyConfig
-from surround_depth.studies.runs import Run, is_trained, runs_of
+from surround_depth.studies.run import Run, is_trained, runs_of
 
 N_BLOCKS = 30
 """Of steps: the loss of single steps is mostly the luck of their streets."""

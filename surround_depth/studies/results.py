@@ -14,7 +14,7 @@ from surround_depth.errors import DataError
 from surround_depth.geometry import Array
 from surround_depth.studies.comparison import Difference, relative_difference
 from surround_depth.studies.config import Condition, StudyConfig
-from surround_depth.studies.runs import read_commit, read_failure, read_scores, runs_of
+from surround_depth.studies.run import read_commit, read_failure, read_scores, runs_of
 from surround_depth.studies.scoring import HEALTHY, HEALTHY_BEFORE
 
 HIGHER_IS_BETTER = ("a1",)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from surround_depth.studies.config import Screening, StudyConfig
-from surround_depth.studies.runs import Run, is_trained, runs_of
+from surround_depth.studies.run import Run, is_trained, runs_of
 from surround_depth.training.logbook import METRICS_NAME
 
 

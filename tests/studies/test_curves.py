@@ -8,7 +8,8 @@ from pathlib import Path
 
 from surround_depth.studies.config import StudyConfig
 from surround_depth.studies.curves import blocks, curves_page, mean_curve
-from surround_depth.studies.runs import complete, runs_of
+from surround_depth.studies.run import runs_of
+from surround_depth.studies.runs import complete
 
 
 def test_blocks_are_means_of_equal_length() -> None:

@@ -17,7 +17,8 @@ import yaml
 
 from surround_depth.errors import DataError
 from surround_depth.studies.config import StudyConfig
-from surround_depth.studies.runs import complete, is_trained, read_failure, read_scores, runs_of
+from surround_depth.studies.run import is_trained, read_failure, read_scores, runs_of
+from surround_depth.studies.runs import complete
 from surround_depth.studies.screening import stages
 from surround_depth.studies.trainer import TrainingCommand, TrainingFailedError
 

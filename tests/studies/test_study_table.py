@@ -14,7 +14,8 @@ from surround_depth.errors import DataError
 from surround_depth.files import write_json
 from surround_depth.studies.config import StudyConfig
 from surround_depth.studies.results import Results, read_results
-from surround_depth.studies.runs import complete, runs_of
+from surround_depth.studies.run import runs_of
+from surround_depth.studies.runs import complete
 from surround_depth.studies.scoring import DEPTH_MEASURES, MEASURES
 from surround_depth.studies.table import as_dict, markdown
 

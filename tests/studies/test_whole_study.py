@@ -14,7 +14,8 @@ pytest.importorskip("open3d", reason="rendering needs the [sim] extra")
 from surround_depth.studies.config import StudyConfig
 from surround_depth.studies.data import render_set
 from surround_depth.studies.results import read_results
-from surround_depth.studies.runs import complete, runs_of
+from surround_depth.studies.run import runs_of
+from surround_depth.studies.runs import complete
 from surround_depth.studies.table import markdown
 from surround_depth.studies.trainer import score_on_one_thread
 
