@@ -51,16 +51,22 @@ class StereoTeacher:
     def __init__(self, config: StereoTeacherConfig) -> None:
         if config.directory is None:
             raise ConfigError("teacher.stereo.directory is missing: kind 'stereo' needs a checkpoint directory")
-        self._directory = Path(config.directory)
+        self._directory = Path(config.directory).expanduser()
         self._far_m = config.far_m
         self._provenance = read_stereo_config(self._directory).provenance
-        self.name = f"stereo {self._directory.resolve().name} ({self._provenance.get('commit', 'no commit')})"
+        folder = self._directory.resolve()
+        self.name = f"stereo {folder.parent.name}/{folder.name} ({self._provenance.get('commit', 'no commit')})"
 
     @property
     def licence(self) -> str:
         """The strictest of what its weights were made of."""
         known = self._provenance.get("licence")
         return str(known["name"]) if isinstance(known, dict) else "not stated in its provenance"
+
+    @property
+    def lineage(self) -> tuple[dict[str, str], ...]:
+        """What its weights were made of, each with its licence; empty where its provenance does not say."""
+        return tuple(dict(entry) for entry in self._provenance.get("lineage") or ())
 
     @cached_property
     def fingerprint(self) -> str:

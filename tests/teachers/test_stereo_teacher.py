@@ -20,7 +20,7 @@ from surround_depth.teachers.patches import label_patches
 from surround_depth.teachers.stereo import StereoTeacher, StereoTeacherConfig
 from surround_depth.teachers.stereo_checkpoint import StereoCheckpointConfig, save_stereo
 from surround_depth.teachers.stereo_net import StereoNet, StereoNetConfig, StereoOutput
-from surround_depth.teachers.teacher import TeacherInput, TeacherLabel
+from surround_depth.teachers.teacher import AS_LINEAGE, TeacherInput, TeacherLabel
 
 TINY = StereoNetConfig(channels=8, groups=4, volume_channels=4, max_disparity_px=16)
 H, W, FOCAL_PX, BASELINE_M = 16, 40, 100.0, 0.3
@@ -142,10 +142,13 @@ def test_trust_that_is_none_is_refused() -> None:
 
 
 def test_it_is_built_by_its_kind_with_the_licence_of_its_data(tmp_path: Path) -> None:
-    config = saved(tmp_path / "teacher")
+    data = {"kind": "data", "name": "KITTI", "licence": "CC BY-NC-SA 3.0"}
+    config = saved(tmp_path / "run" / "teacher", lineage=[data])
     teacher = build_teacher(TeacherConfig(kind="stereo", stereo=config), no_student)
     assert isinstance(teacher, StereoTeacher)
-    assert teacher_lineage(teacher) == [{"kind": "teacher", "name": "stereo teacher (abc)", "licence": "CC BY-NC 4.0"}]
+    itself = {"kind": "teacher", "name": "stereo run/teacher (abc)", "licence": AS_LINEAGE}
+    assert teacher_lineage(teacher) == [itself, data | {"kind": "teacher's data"}]
+    assert teacher.licence == "CC BY-NC 4.0"
     assert StereoTeacher(saved(tmp_path / "other", licence=None)).licence == "not stated in its provenance"
     assert StereoTeacher(saved(tmp_path / "another", seed=1)).fingerprint != teacher.fingerprint
 
