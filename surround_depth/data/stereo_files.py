@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -44,11 +45,11 @@ class PairFiles:
             DataError: a file is missing or damaged, or the three are not of one size.
         """
         disparity_px = read_disparity(self.disparity, self.steps_per_px)
-        pictures = [read_rgb(path) for path in (self.left, self.right)]
-        for path, picture in zip((self.left, self.right), pictures, strict=True):
+        left, right = read_rgb(self.left), read_rgb(self.right)
+        for path, picture in ((self.left, left), (self.right, right)):
             if picture.shape[:2] != disparity_px.shape:
                 raise DataError(f"{path} is {picture.shape[:2]}, {self.disparity} is {disparity_px.shape}; {_AGAIN}")
-        return StereoPair(self.name, *pictures, calibration.K, calibration.baseline_m, disparity_px)
+        return StereoPair(self.name, left, right, calibration.K, calibration.baseline_m, disparity_px)
 
 
 def read_rgb(path: Path) -> NDArray[np.uint8]:
@@ -120,7 +121,7 @@ def shared_K(left_P: Array, right_P: Array, path: Path) -> Array:
     return np.array(left_P[:, :3])
 
 
-def _decoded(path: Path, flags: int) -> NDArray[np.generic]:
+def _decoded(path: Path, flags: int) -> NDArray[Any]:
     try:
         data = np.frombuffer(path.read_bytes(), np.uint8)
     except OSError as error:

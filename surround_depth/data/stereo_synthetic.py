@@ -26,14 +26,13 @@ def pair_of(sample: Sample, camera: int) -> StereoPair | None:
         return None
     if truth is None:
         raise DataError(f"frame {frame.frame_id}: no dense truth, and disparities are made of it")
-    one = frame.rig.cameras[camera]
-    scale = one.K[0, 0] * partners.baseline_m[camera]
-    disparity_px = np.where(truth.sky[camera], 0.0, scale / truth.depth_m[camera])
+    one, baseline_m = frame.rig.cameras[camera], float(partners.baseline_m[camera])
+    disparity_px = np.where(truth.sky[camera], 0.0, one.K[0, 0] * baseline_m / truth.depth_m[camera])
     if one.own_body is not None:  # the exact depth of the own vehicle is not kept
         disparity_px = np.where(one.own_body, np.nan, disparity_px)
-    pictures = [decode_image(image, one, one.height_px, one.width_px) for image in (left, right)]
+    left_rgb, right_rgb = (decode_image(image, one, one.height_px, one.width_px) for image in (left, right))
     name = f"{frame.frame_id}/{one.name}"
-    return StereoPair(name, *pictures, one.K, float(partners.baseline_m[camera]), disparity_px.astype(np.float32))
+    return StereoPair(name, left_rgb, right_rgb, one.K, baseline_m, disparity_px.astype(np.float32))
 
 
 def open_synthetic_pairs(root: str | Path) -> ListedPairs:

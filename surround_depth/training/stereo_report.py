@@ -43,8 +43,10 @@ def mean_errors(pairs: Iterable[tuple[StereoPair, NDArray[np.float32]]]) -> Disp
         near = known & (pair.depth_m <= _FARTHEST_M)
         scale = pair.K[0, 0] * pair.baseline_m
         ratios.append(np.abs(scale / np.maximum(disparity_px[near], scale / _HORIZON_M) / pair.depth_m[near] - 1.0))
-    means = [float(np.mean(one)) if one.size else float("nan") for one in map(np.concatenate, (gaps, outliers, ratios))]
-    return DisparityErrors(*means, n_pixels=sum(map(len, gaps)))
+    epe_px, d1, abs_rel = (
+        float(np.mean(one)) if one.size else float("nan") for one in map(np.concatenate, (gaps, outliers, ratios))
+    )
+    return DisparityErrors(epe_px, d1, abs_rel, n_pixels=sum(map(len, gaps)))
 
 
 def stereo_provenance(
