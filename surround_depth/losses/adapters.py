@@ -34,7 +34,7 @@ class Adapters(nn.Module):
             AttentionAdapter(student_channels, wide, log_variance=privileged.uncertainty) if attends else None
         )
         self.response = LogVarianceHead(student_channels) if responds else None
-        self.teacher_head = TeacherBinHead(wide, n_bins) if config.bins_from == "head" else None
+        self.teacher_head = TeacherBinHead(wide, n_bins) if config.learns_teacher_head else None
 
 
 class TeacherBinHead(nn.Module):

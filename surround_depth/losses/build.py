@@ -35,6 +35,10 @@ class Kind:
     """Of the teacher: grows from 0 in the first steps."""
     features: Callable[[LossConfig], bool] = lambda config: False
     """Whether it needs the teacher's features."""
+    adapters: Callable[[LossConfig], bool] = lambda config: False
+    """Whether it learns something beside the student."""
+    bins: Callable[[LossConfig], bool] = lambda config: False
+    """Whether it needs a student with bins."""
 
 
 def _always(config: LossConfig) -> bool:
@@ -59,6 +63,7 @@ TERMS: dict[str, Kind] = {
         lambda c: c.chamfer,
         lambda x: supervised.center_chamfer(x.prediction.centers_m, x.targets.lidar_m, x.targets.lidar_mask, x.range_m),
         ramped=False,
+        bins=_always,
     ),
     "sky": Kind(
         lambda c: c.sky,
@@ -71,29 +76,31 @@ TERMS: dict[str, Kind] = {
         lambda x: supervised.confidence_on_sky(x.prediction.confidence_logit, x.targets.sky),
         ramped=False,
     ),
-    "kl": Kind(lambda c: c.kl, terms.kl),
-    "x1": Kind(lambda c: c.x1, terms.x1),
-    "x2": Kind(lambda c: c.x2, terms.x2),
+    "kl": Kind(lambda c: c.kl, terms.kl, bins=_always),
+    "x1": Kind(lambda c: c.x1, terms.x1, bins=_always),
+    "x2": Kind(lambda c: c.x2, terms.x2, ramped=False, bins=_always),
     "teacher_head": Kind(
-        lambda c: float(c.bins_from == "head" and (c.kl > 0 or c.x1 > 0 or c.relation > 0)),
+        lambda c: float(c.learns_teacher_head),
         terms.teacher_head,
         ramped=False,
         features=_always,
+        adapters=_always,
     ),
     "dense": Kind(lambda c: c.dense, terms.of_teacher(supervised.log_l1)),
     "kd_l1": Kind(lambda c: c.kd_l1, terms.of_teacher(baselines.kd_l1)),
     "kd_silog": Kind(lambda c: c.kd_silog, terms.of_teacher(baselines.kd_silog)),
-    "tie": Kind(lambda c: c.tie, terms.tie),
+    "tie": Kind(lambda c: c.tie, terms.tie, bins=_always),
     "ssi": Kind(lambda c: c.ssi, lambda x: terms.against_relative(x, "global")),
     "hdn": Kind(lambda c: c.hdn, lambda x: terms.against_relative(x, "hybrid")),
     "shared": Kind(lambda c: _sub(c, "shared"), terms.shared),
     "local_global": Kind(lambda c: _sub(c, "local_global"), terms.local_global),
     "gradient": Kind(lambda c: _sub(c, "gradient"), terms.gradient),
-    "feature": Kind(lambda c: _sub(c, "feature"), terms.cosine, features=_always),
+    "feature": Kind(lambda c: _sub(c, "feature"), terms.cosine, features=_always, adapters=_always),
     "fitnets": Kind(
         lambda c: c.fitnets,
         lambda x: baselines.fitnets(x.adapted("fitnets"), x.resized_features, x.of_features(x.targets.seen)),
         features=_always,
+        adapters=_always,
     ),
     "rkd": Kind(
         lambda c: c.rkd,
@@ -104,9 +111,10 @@ TERMS: dict[str, Kind] = {
         lambda c: c.relation,
         terms.relation,
         features=lambda c: c.view_relation.variant != "v3" or c.bins_from == "head",
+        bins=lambda c: c.view_relation.variant == "v3",
     ),
-    "attention": Kind(lambda c: c.privileged.attention, terms.attention, features=_always),
-    "response": Kind(lambda c: c.privileged.response, terms.response),
+    "attention": Kind(lambda c: c.privileged.attention, terms.attention, features=_always, adapters=_always),
+    "response": Kind(lambda c: c.privileged.response, terms.response, adapters=lambda c: c.privileged.uncertainty),
     "photometric": Kind(
         lambda c: c.photometric.weight,
         lambda x: photometric.photometric(x.prediction.depth_m, terms.context(x)),
@@ -139,9 +147,17 @@ def needs_patches(config: LossConfig) -> bool:
 
 def needs_adapters(config: LossConfig) -> bool:
     """Return whether some term learns something beside the student."""
-    learning = ("teacher_head", "feature", "fitnets", "attention")
-    on = weights_of(config)
-    return any(name in on for name in learning) or ("response" in on and config.privileged.uncertainty)
+    return any(TERMS[name].adapters(config) for name in weights_of(config))
+
+
+def terms_on_bins(config: LossConfig) -> list[str]:
+    """Return the terms that are on and need a student with bins."""
+    return [name for name in weights_of(config) if TERMS[name].bins(config)]
+
+
+def terms_of_teacher(config: LossConfig) -> list[str]:
+    """Return the terms that are on and need a teacher."""
+    return [name for name in weights_of(config) if TERMS[name].ramped]
 
 
 def training_loss(

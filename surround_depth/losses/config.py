@@ -59,7 +59,7 @@ class LossConfig(StrictModel):
     LiDAR beside the student (CKD-A). `relative`: its relative depth alone (CKD-Bn, wants centers 'image')."""
     assign: Assignment = "gauss"
     """How a teacher's depth becomes probabilities. Two-hot ones are as sharp as the grid: a student that learns them
-    errs by a third more on rigs it has not seen (docs/results/2026-11-26-student.md)."""
+    is as good on its own rig and worse on others (docs/results/2026-11-26-student.md)."""
     sigma: float = Field(default=2.0, gt=0.0)
     """Width of `assign: gauss` and of `bins_from: relative`, in mean bin widths."""
     tau: float = Field(default=1.0, gt=0.0)
@@ -100,6 +100,12 @@ class LossConfig(StrictModel):
         if self.x2 > 0 and self.bins_from == "relative":
             check_variant("Bn", "image", x2=True)
         return self
+
+    @property
+    def learns_teacher_head(self) -> bool:
+        """Whether a bin head on the teacher's features is trained: some term asks what it says."""
+        asked = self.kl > 0 or self.x1 > 0 or (self.relation > 0 and self.view_relation.variant == "v3")
+        return self.bins_from == "head" and asked
 
     def require_centers(self, centers: Literal["sample", "image", "fixed"]) -> None:
         """Check that the terms over bins mean something with the student's centers.

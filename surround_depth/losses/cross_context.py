@@ -8,6 +8,8 @@ under them alone (2.2): a run has a supervised term beside them.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from pydantic import Field
@@ -31,8 +33,8 @@ class CrossContextConfig(StrictModel):
     feature: float = Field(default=1.0, ge=0.0)
     gradient: float = Field(default=2.0, ge=0.0)
     shared_norm: Norm = "hybrid"
-    local_global_norm: Norm = "hybrid"
-    """`none` is for the ablation: P2 shows that it fails here (Table 1)."""
+    local_global_norm: Literal["global", "hybrid", "local"] = "hybrid"
+    """`none`, which P2 shows to fail here (Table 1), would need metres for every piece of a picture."""
     alpha: float = Field(default=0.85, gt=-1.0, le=1.0)
     """Features that agree this well are left alone."""
     drop_top: float = Field(default=0.1, ge=0.0, lt=1.0)

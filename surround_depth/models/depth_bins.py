@@ -15,7 +15,7 @@ from surround_depth.models.config import BinConfig, BinMean
 
 _LEAST_PROBABILITY = 1e-8  # its logarithm is finite, and far below any that matters
 _GROUND_WIDTH = 2.0
-"""Standard deviation of the ground's bump, in bins: that of the targets (`losses.build.LossConfig.sigma`). A street is
+"""Standard deviation of the ground's bump, in bins: that of the targets (`losses.config.LossConfig.sigma`). A street is
 no plane; a bump of one bin punishes the ground wherever it is a tenth off, and the gate learns to stay shut."""
 _MAX_LOG_WIDTH = 1.0  # an adaptive bin is at most e^2 times as wide as another
 CANONICAL_REACH = 4.0

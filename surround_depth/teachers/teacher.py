@@ -60,6 +60,8 @@ class TeacherLabel:
             raise DataError("teacher output: inverse_depth is not finite on a valid pixel")
         if self.features is not None and (self.features.ndim != 4 or len(self.features) != len(self.valid)):
             raise DataError(f"teacher output: features must be [N, C, h, w] of N images, got {self.features.shape}")
+        if self.features is not None and not np.isfinite(self.features).all():
+            raise DataError("teacher output: features are not finite; float16 holds up to 65504: scale them down")
         if self.trust is not None and self.trust.shape != self.valid.shape:
             raise DataError(f"teacher output: trust must be {self.valid.shape} like the rest, got {self.trust.shape}")
         if self.trust is not None and not ((self.trust >= 0) & (self.trust <= 1)).all():

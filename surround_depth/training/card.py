@@ -34,8 +34,8 @@ a depth near the far end means sky or beyond range. Input {config.input.height_p
 ## Training
 
 - steps: {step} of {optim.steps}, {optim.batch_size * optim.accumulation} rig(s) a step, seed {config.seed}
-- loss terms and weights: {_loss_terms(config)}; teacher `{config.teacher.kind}`; bins and distillation are our design,
-  inspired by arXiv 2512.08700 (its equations are not available to us)
+- loss terms and weights: {_loss_terms(config)}; teacher `{config.teacher.kind}`; bins are our design,
+  inspired by arXiv 2512.08700 (its equations are not available to us); what of a loss is published says its docstring
 {_teacher_note(config)}{data}
 - data hash: `{provenance["data_sha256"]}`
 - commit: `{provenance["commit"]}`

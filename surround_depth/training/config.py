@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from surround_depth.config import StrictModel
 from surround_depth.errors import ConfigError
 from surround_depth.imaging import InputSpec
+from surround_depth.losses.build import terms_of_teacher, terms_on_bins
 from surround_depth.losses.config import LossConfig
 from surround_depth.models.config import BinConfig, EncoderConfig, Head, RayFrame, StudentConfig
 from surround_depth.models.presets import Preset, student_preset
@@ -229,15 +230,21 @@ class TrainConfig(StrictModel):
 
     @model_validator(mode="after")
     def _bin_losses_need_bins(self) -> TrainConfig:
-        named = {"kl": self.loss.kl, "x1": self.loss.x1, "x2": self.loss.x2, "chamfer": self.loss.chamfer}
-        named |= {"tie": self.loss.tie}
-        if self.loss.view_relation.variant == "v3":
-            named["relation"] = self.loss.relation
-        idle = [f"loss.{name}" for name, weight in named.items() if weight > 0]
+        idle = [f"loss.{name}" for name in terms_on_bins(self.loss)]
         if idle and self.student.head == "regression":
             raise ValueError(
                 f"{', '.join(idle)} train bins, but student.head is 'regression'; set the weights to 0, or the head to "
                 "'bins'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _teacher_losses_need_a_teacher(self) -> TrainConfig:
+        asked = [f"loss.{name}" for name in terms_of_teacher(self.loss)]
+        if asked and self.teacher.kind == "none":
+            raise ValueError(
+                f"{', '.join(asked)} compare with a teacher, but teacher.kind is 'none'; set the weights to 0, or "
+                "choose a teacher"
             )
         return self
 

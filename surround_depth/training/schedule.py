@@ -41,10 +41,10 @@ def build_optimizer(student: Student, config: OptimConfig, beside: Sequence[nn.P
             decay = config.weight_decay if decays else 0.0
             lr = config.lr * factor
             groups.append({"params": parameters, "weight_decay": decay, "lr": lr, "initial_lr": lr})
-    if beside:
-        groups.append(
-            {"params": list(beside), "weight_decay": config.weight_decay, "lr": config.lr, "initial_lr": config.lr}
-        )
+    for decays in (True, False) if beside else ():
+        parameters = [p for p in beside if (p.ndim > 1) == decays]
+        decay = config.weight_decay if decays else 0.0
+        groups.append({"params": parameters, "weight_decay": decay, "lr": config.lr, "initial_lr": config.lr})
     return torch.optim.AdamW(groups, betas=(0.9, 0.99))
 
 

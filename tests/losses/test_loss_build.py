@@ -149,9 +149,13 @@ def test_every_term_alone_needs_what_it_says_and_nothing_of_a_dead_camera(name: 
     found = term.term(case)
     assert torch.isfinite(found.value)
     found.value.backward()
-    for leaf in (guess.depth_m, guess.confidence_logit, guess.head_depth_m, guess.logits, guess.features):
+    leaves = (guess.depth_m, guess.confidence_logit, guess.head_depth_m, guess.logits, guess.features, guess.centers_m)
+    learning = []
+    for leaf in leaves:
         assert leaf is not None
         assert leaf.grad is None or (leaf.grad[:, 1] == 0).all()
+        learning.append(leaf.grad is not None and bool((leaf.grad != 0).any()))
+    assert any(learning) != (name == "teacher_head")  # that one teaches the head on the teacher's features alone
 
 
 def test_the_head_on_the_teachers_features_learns_from_lidar_alone() -> None:

@@ -119,9 +119,8 @@ def test_what_learns_beside_the_student_learns_in_float32_whatever_the_features(
     trainer, batch = start_beside(with_optim(tiny_config, precision=precision), batch)
     assert trainer.adapters is not None
     before = {name: value.clone() for name, value in trainer.adapters.named_parameters()}
-    report = trainer.take_step([batch])
-    report = trainer.take_step([batch])  # at the first, terms of the teacher weigh nothing
-    assert torch.isfinite(report.loss.total)
+    for _ in range(3):  # at the first, terms of the teacher weigh nothing; gates that start at zero pass nothing on
+        assert torch.isfinite(trainer.take_step([batch]).loss.total)
     still = [name for name, value in trainer.adapters.named_parameters() if torch.equal(value, before[name])]
     assert still == []
     assert {value.dtype for value in trainer.adapters.parameters()} == {torch.float32}

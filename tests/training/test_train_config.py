@@ -34,3 +34,15 @@ def test_linear_bins_do_not_follow_the_focal_length(tiny_config: TrainConfig) ->
         parse_config(TrainConfig, tree, "test")
     tree["student"]["canonical_focal"] = False
     assert parse_config(TrainConfig, tree, "test").student.resolve().bins.space == "linear"
+
+
+def test_terms_of_a_teacher_need_one(tiny_config: TrainConfig) -> None:
+    tree = tiny_config.model_dump()
+    tree["teacher"]["kind"] = "none"
+    with pytest.raises(ConfigError, match=r"loss\.kl compare with a teacher, but teacher\.kind is 'none'"):
+        parse_config(TrainConfig, tree, "test")
+    tree["loss"] |= {"kl": 0.0, "cross_context": {"weight": 0.5}}
+    with pytest.raises(ConfigError, match=r"loss\.shared, loss\.local_global, loss\.gradient, loss\.feature compare"):
+        parse_config(TrainConfig, tree, "test")
+    tree["loss"] |= {"cross_context": {"weight": 0.0}, "x2": 0.5}
+    assert parse_config(TrainConfig, tree, "test").loss.x2 == 0.5  # that one compares with LiDAR
