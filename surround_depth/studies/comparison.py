@@ -7,6 +7,7 @@ change must hold for other seeds and other streets, so both are draws from many.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -76,6 +77,38 @@ def relative_difference(own: Array, other: Array) -> Difference:
     reach = _half_width(_squared_error(parts.mean(axis=1)), _squared_error(parts.mean(axis=0)), *parts.shape)
     low, high = ratio * math.exp(-reach) - 1.0, ratio * math.exp(reach) - 1.0
     return Difference(float(ratio - 1.0), float(low), float(high), len(own), own.shape[1])
+
+
+def mean_gain(pairs: Sequence[tuple[Array, Array]], lower_is_better: Sequence[bool]) -> Difference:
+    """Return how much better a row is than another, as the mean over measures of its gains, with its 95 % interval.
+
+    The gain in an error is `1 - mean(own) / mean(other)`, in an accuracy `mean(own) / mean(other) - 1`: 0.1 is 10 %
+    better. The interval is that of `relative_difference`, of the mean of the gains' first orders: what a seed or a
+    drive does to several measures is counted together.
+
+    Args:
+        pairs: per measure the values [seeds, drives] of the row and of the other, in the same order.
+        lower_is_better: per measure.
+
+    A drive where any value is NaN is left out.
+
+    Raises:
+        DataError: no drive has all values, or a mean is not positive.
+    """
+    known = np.logical_and.reduce([np.isfinite(value).all(axis=0) for pair in pairs for value in pair])
+    gains, parts = [], []
+    for (own, other), lower in zip(pairs, lower_is_better, strict=True):
+        own, other = own[:, known], other[:, known]
+        if own.size == 0:
+            raise DataError("the two rows share no seed and drive with all values; score both on the same sets")
+        if own.mean() <= 0.0 or other.mean() <= 0.0:
+            raise DataError("a relative difference needs means above zero; compare the values themselves")
+        ratio, sign = own.mean() / other.mean(), -1.0 if lower else 1.0
+        gains.append(sign * (ratio - 1.0))
+        parts.append(sign * (own - ratio * other) / other.mean())
+    part, gain = np.mean(parts, axis=0), float(np.mean(gains))
+    reach = _half_width(_squared_error(part.mean(axis=1)), _squared_error(part.mean(axis=0)), *part.shape)
+    return Difference(gain, gain - reach, gain + reach, *part.shape)
 
 
 def _squared_error(means: Array) -> float:

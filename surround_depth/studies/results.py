@@ -12,12 +12,12 @@ import numpy as np
 
 from surround_depth.errors import DataError
 from surround_depth.geometry import Array
-from surround_depth.studies.comparison import Difference, relative_difference
+from surround_depth.studies.comparison import Difference, mean_gain, relative_difference
 from surround_depth.studies.config import Condition, StudyConfig
-from surround_depth.studies.run import read_commit, read_failure, read_scores, runs_of
-from surround_depth.studies.scoring import HEALTHY, HEALTHY_BEFORE
+from surround_depth.studies.run import read_commit, read_failure, read_scores, runs_of, validation_error
+from surround_depth.studies.scoring import DEPTH_MEASURES, HEALTHY, HEALTHY_BEFORE
 
-HIGHER_IS_BETTER = ("a1",)
+HIGHER_IS_BETTER = ("a1", "a2", "a3")
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,21 @@ class Results:
 
     study: StudyConfig
     rows: Mapping[str, RowResult]
+    validation: Mapping[str, float]
+    """Row -> AbsRel on drives that neither train nor are scored, mean over its seeds; NaN where it is not known."""
+
+    def winner(self) -> str | None:
+        """Return the row that validation chooses among those that every seed was trained of; scored drives have no say.
+
+        The teacher of a study competes with nobody.
+        """
+        whole = [
+            name
+            for name, row in self.rows.items()
+            if len(row.scores) == len(self.study.seeds) and name != self.study.teacher
+        ]
+        known = [name for name in whole if math.isfinite(self.validation[name])]
+        return min(known, key=lambda name: self.validation[name], default=None)
 
     def mean(self, row: str, set_name: str, condition: Condition, measure: str) -> float:
         """Return the mean over seeds and drives; NaN where nothing was scored."""
@@ -67,6 +82,23 @@ class Results:
         own, reference = self.rows[row], self.rows[other]
         drives, seeds = own.drives(set_name, condition, measure), [s for s in own.scores if s in reference.scores]
         return _difference(*(r.values(set_name, condition, measure, drives, seeds) for r in (own, reference)))
+
+    def gain(self, row: str, other: str, set_name: str) -> Difference | None:
+        """Return the mean gain of `row` over `other` in all measures of depth; None as `difference`."""
+        own, reference = self.rows[row], self.rows[other]
+        seeds = [seed for seed in own.scores if seed in reference.scores]
+        drives = own.drives(set_name, "clean", DEPTH_MEASURES[0])
+        pairs = [
+            (
+                own.values(set_name, "clean", name, drives, seeds),
+                reference.values(set_name, "clean", name, drives, seeds),
+            )
+            for name in DEPTH_MEASURES
+        ]
+        try:
+            return mean_gain(pairs, [name not in HIGHER_IS_BETTER for name in DEPTH_MEASURES])
+        except DataError:
+            return None
 
     def loss_of_a_camera(self, row: str, set_name: str) -> Difference | None:
         """Return how much worse the healthy cameras are while one is dead, than the same images with all alive.
@@ -103,4 +135,7 @@ def read_results(study: StudyConfig, out: Path) -> Results:
         }
         commits = tuple(dict.fromkeys(read_commit(run) for run in runs if run.seed in scores))
         rows[name] = RowResult(scores, failures, commits)
-    return Results(study, rows)
+    validation = {
+        name: _mean(np.array([validation_error(run) for run in runs_of(study, out, [name])])) for name in rows
+    }
+    return Results(study, rows, validation)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from surround_depth.studies.corruptions import operations_sha256
 from surround_depth.studies.data import set_sha256
 from surround_depth.studies.scoring import CORRUPTION_SEED, MEASURES
 from surround_depth.training.config import RenderConfig, TrainConfig
+from surround_depth.training.logbook import METRICS_NAME
 
 CONFIG_NAME, RECORD_NAME, SCORES_NAME, FAILURE_NAME = "config.yaml", "run.json", "scores.json", "failure.txt"
 
@@ -131,6 +133,15 @@ def read_scores(run: Run) -> dict[str, Any] | None:
         return None
     scores: dict[str, Any] = found["scores"]
     return scores
+
+
+def validation_error(run: Run) -> float:
+    """Return the last validation error (AbsRel against exact depth) of a trained run; NaN where there is none."""
+    path = run.folder / METRICS_NAME
+    if not is_trained(run) or not path.is_file():
+        return math.nan
+    value = json.loads(path.read_text(encoding="utf-8"))[-1].get("dense", {}).get("abs_rel")
+    return math.nan if value is None else float(value)
 
 
 def read_failure(run: Run) -> str | None:

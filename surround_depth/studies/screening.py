@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from surround_depth.studies.config import Screening, StudyConfig
-from surround_depth.studies.run import Run, is_trained, runs_of
-from surround_depth.training.logbook import METRICS_NAME
+from surround_depth.studies.run import Run, runs_of, validation_error
 
 
 def stages(study: StudyConfig, out: Path, rows: Sequence[str] = (), seeds: Sequence[int] = ()) -> Iterator[list[Run]]:
@@ -35,13 +33,5 @@ def leaders(study: StudyConfig, screening: Screening, out: Path) -> list[str]:
 
 def screening_error(study: StudyConfig, screening: Screening, row: str, out: Path) -> float:
     """Return the mean validation error (AbsRel against exact depth) of a row's screened runs; NaN where one lacks."""
-    found = [_validation_error(run) for run in runs_of(study, out, [row], screening.seeds)]
+    found = [validation_error(run) for run in runs_of(study, out, [row], screening.seeds)]
     return math.nan if not found else sum(found) / len(found)
-
-
-def _validation_error(run: Run) -> float:
-    if not is_trained(run):
-        return math.nan
-    last = json.loads((run.folder / METRICS_NAME).read_text(encoding="utf-8"))[-1]
-    value = last["dense"]["abs_rel"]
-    return math.nan if value is None else float(value)

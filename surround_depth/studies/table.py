@@ -25,7 +25,8 @@ _HEADS = {
     "ece": "ECE",
     "edges_abs_rel": "AbsRel at edges",
 }
-_SIDE = tuple(name for name in MEASURES if name != "abs_rel")
+_SIDE = tuple(name for name in MEASURES if name in _HEADS and name != "abs_rel")
+"""The others count in the mean gain, and are in the JSON."""
 _NOTES = f"""\
 Means over seeds and held-out drives, against exact depth, by protocol strict, at the resolution of training.
 Differences are relative to the row under "against", with {LEVEL:.0%} intervals for other drives and other seeds
@@ -45,9 +46,13 @@ def markdown(results: Results) -> str:
         blocks.append(f"## {entry.set}: rig {study.sets[entry.set].rig}, {drives} held-out drives")
         for condition in entry.conditions:
             blocks += [_CAPTIONS[condition], _condition_table(results, entry, condition).markdown()]
+            if condition == "clean":
+                blocks += [_GAINS, _gain_table(results, entry.set).markdown()]
     return "\n\n".join(blocks) + "\n"
 
 
+_GAINS = """\
+Mean gain in AbsRel, SqRel, RMSE, RMSElog and delta 1 to 3 over the row under "against"; +10 % is ten percent better:"""
 _CAPTIONS: dict[Condition, str] = {
     "clean": "As rendered:",
     "corrupted": "Pictures spoilt in ways that no training has seen (motion blur, impulse noise, fog, darkness, dirt):",
@@ -65,6 +70,7 @@ def as_dict(results: Results) -> dict[str, Any]:
                 "commits": list(row.commits),
                 "failures": {str(seed): line for seed, line in row.failures.items()},
                 "means": _means(results, name),
+                "validation": None if math.isnan(results.validation[name]) else results.validation[name],
                 "against": {other: _differences(results, name, other) for other in _others(results, name)},
                 "scores": {str(seed): scores for seed, scores in row.scores.items()},
             }
@@ -129,8 +135,12 @@ def _rows_list(results: Results) -> str:
     lines = []
     for name, row in results.rows.items():
         seeds = f"seeds {', '.join(map(str, row.scores))}" if row.scores else "not run"
-        lines.append(f"- `{name}` ({seeds}): {results.study.rows[name].what}")
+        error = results.validation[name]
+        validated = f"; validation {error:.4f}" if math.isfinite(error) else ""
+        lines.append(f"- `{name}` ({seeds}{validated}): {results.study.rows[name].what}")
         lines += [f"  - seed {seed} failed: {line}" for seed, line in row.failures.items()]
+    if (winner := results.winner()) is not None:
+        lines.append(f"\nChosen by validation, on drives that neither train nor are scored: `{winner}`.")
     return "\n".join(lines)
 
 
@@ -150,6 +160,16 @@ def _condition_table(results: Results, entry: EvaluationSet, condition: Conditio
             compared = _compared(results, row, other, entry.set, condition)
             lines.append((row, value, other, *compared, *(rest if i == 0 else ("",) * len(rest))))
     return Table(header, tuple(lines))
+
+
+def _gain_table(results: Results, set_name: str) -> Table:
+    lines = []
+    for row in results.rows:
+        for other in _others(results, row):
+            gain = results.gain(row, other, set_name) if results.rows[row].scores else None
+            if gain is not None:
+                lines.append((row, other, *_percent(gain), gain.verdict(lower_is_better=False)))
+    return Table(("row", "against", "mean gain", f"{LEVEL:.0%} interval", "verdict"), tuple(lines))
 
 
 def _compared(results: Results, row: str, other: str, set_name: str, condition: Condition) -> tuple[str, str, str]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from surround_depth.errors import DataError
-from surround_depth.studies.comparison import Difference, relative_difference
+from surround_depth.studies.comparison import Difference, mean_gain, relative_difference
 
 
 def test_what_all_drives_and_seeds_agree_on_is_sure() -> None:
@@ -82,3 +82,26 @@ def test_nothing_is_a_share_of_zero() -> None:
 def test_verdicts(low: float, high: float, n_seeds: int, n_drives: int, lower: bool, verdict: str) -> None:
     difference = Difference((low + high) / 2, low, high, n_seeds, n_drives)
     assert difference.verdict(lower_is_better=lower) == verdict
+
+
+def test_the_mean_gain_by_hand() -> None:
+    # an error halved is 50 % better, an accuracy of 0.5 that becomes 0.6 is 20 %: 35 % in the mean, on every drive
+    error, accuracy = np.array([[1.0, 4.0, 2.0]]), np.array([[0.5, 0.5, 0.5]])
+    found = mean_gain([(0.5 * error, error), (1.2 * accuracy, accuracy)], [True, False])
+    np.testing.assert_allclose([found.estimate, found.low, found.high], 0.35)
+    assert mean_gain([(error, 0.5 * error)], [True]).estimate == pytest.approx(-1.0)  # twice the error
+
+
+def test_the_interval_of_one_gain_is_that_of_its_difference() -> None:
+    rng = np.random.default_rng(5)
+    own, other = rng.uniform(0.19, 0.21, (3, 12)), rng.uniform(0.19, 0.21, (3, 12))
+    gain, difference = mean_gain([(own, other)], [True]), relative_difference(own, other)
+    assert gain.estimate == pytest.approx(-difference.estimate)
+    assert gain.high - gain.low == pytest.approx(difference.high - difference.low, rel=0.02)  # the one is of the log
+    assert mean_gain([(own, other)] * 5, [True] * 5).high == pytest.approx(gain.high)  # the same measure five times
+
+
+def test_a_gain_needs_values() -> None:
+    nothing = np.array([[np.nan]])
+    with pytest.raises(DataError, match="with all values"):
+        mean_gain([(nothing, nothing)], [True])

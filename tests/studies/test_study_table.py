@@ -13,7 +13,7 @@ import pytest
 from surround_depth.errors import DataError
 from surround_depth.files import write_json
 from surround_depth.studies.config import StudyConfig
-from surround_depth.studies.results import Results, read_results
+from surround_depth.studies.results import HIGHER_IS_BETTER, Results, read_results
 from surround_depth.studies.run import runs_of
 from surround_depth.studies.runs import complete
 from surround_depth.studies.scoring import DEPTH_MEASURES, MEASURES
@@ -39,7 +39,7 @@ def score(checkpoint: Path, study: StudyConfig, data: Path) -> Mapping[str, Any]
     rise = {"default": [1.01] * 5, "better": [1.03] * 5, "same": [1.0, 1.03, 1.0, 1.03, 1.015]}[row]
     return {
         "held": {
-            "clean": {name: shares if name == "a1" else errors for name in MEASURES},
+            "clean": {name: shares if name in HIGHER_IS_BETTER else errors for name in MEASURES},
             "corrupted": dict.fromkeys(DEPTH_MEASURES, errors),
             "dead": {
                 "abs_rel": {d: factor * errors[d] for d, factor in zip(DRIVES, rise, strict=True)},
@@ -77,6 +77,10 @@ def test_means_and_differences(results: Results) -> None:
     assert third[2:6] == ["unrun", "-", "-", "-"]
     assert first[8] == "1 +"  # delta1 doubled
     assert set(second[6:]) == {""}
+    # four errors halved, 50 % each, and three shares doubled, 100 % each: 500 / 7
+    gains = cells(text, "Mean gain in AbsRel", "better")
+    assert gains[0][1:] == ["default", "+71.4%", "+71.4% to +71.4%", "better"]
+    assert [line[1] for line in gains] == ["default", "same"]  # nothing against what was not run
     (same,) = cells(text, "As rendered:", "same")
     assert same[5] == "no difference"
     assert same[8] == "0.5"
@@ -121,3 +125,20 @@ def test_the_json_has_every_seed_and_drive(results: Results, tmp_path: Path) -> 
     assert found["seeds"] == pytest.approx({"0": 0.015, "1": 0.0165})
     assert row["against"]["default"]["held/corrupted/rmse"]["verdict"] == "better"
     assert row["scores"]["1"]["held"]["clean"]["abs_rel"]["scene-0024"] == pytest.approx(0.0275)
+
+
+def test_validation_chooses_and_scores_do_not(make_study: Callable[..., StudyConfig], tmp_path: Path) -> None:
+    """`better` scores best and validates worst; `same` lacks a seed; `wide` is the teacher."""
+    errors = {"default": 0.3, "better": 0.4, "same": 0.1, "wide": 0.05}
+
+    def validated(config: Path, folder: Path) -> None:
+        train(config, folder)
+        error = errors[folder.name.rsplit("-", 1)[0]]
+        write_json(folder / "metrics.json", [{"dense": {"abs_rel": 9.0}}, {"dense": {"abs_rel": error}}])
+
+    study = make_study(rows={name: {"what": name} for name in errors}, teacher="wide")
+    list(complete(runs_of(study, tmp_path, ["default", "better"]), validated, score))
+    list(complete(runs_of(study, tmp_path, ["same", "wide"], [0]), validated, lambda *_: {}))
+    results = read_results(study, tmp_path)
+    assert results.validation["better"] == pytest.approx(0.4)
+    assert results.winner() == "default"
