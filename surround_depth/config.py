@@ -159,6 +159,9 @@ def _tuples(value: Any) -> Any:
 
 def _explain(model: type[BaseModel], origin: str, item: Any) -> str:
     dotted = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "value_error" and isinstance(item["input"], Mapping):  # keys that do not fit each other
+        where = f"{origin}: {dotted}" if dotted else origin
+        return f"{where}: {item['ctx']['error']}"
     if item["type"] == "extra_forbidden":
         known = _known_keys(model, item["loc"][:-1])
         return f"{origin}: unknown key {dotted!r}{_nearest(str(item['loc'][-1]), known)}"

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from surround_depth.errors import run_cli
+from surround_depth.errors import EXIT_USER_ERROR, run_cli
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -58,16 +58,19 @@ def _advance(bar: tqdm[NoReturn], drive: str) -> None:
     bar.update(1)
 
 
-def run(runs: list[Run], device: str) -> None:
-    """Train and score the runs; a line for each as it ends, with the time left."""
+def run(runs: list[Run], device: str) -> int:
+    """Train and score the runs; a line for each as it ends, with the time left. Return how many failed."""
     from surround_depth.studies.runs import complete
     from surround_depth.studies.trainer import TrainingCommand, score_on_one_thread
 
-    start_s, worked = time.monotonic(), 0
+    start_s, worked, failed = time.monotonic(), 0, 0
+    print(f"{len(runs)} students", flush=True)
     for done, outcome in enumerate(complete(runs, TrainingCommand(TRAINING_SCRIPT, device), score_on_one_thread), 1):
         worked += outcome.trained_s + outcome.scored_s > 1.0  # what lay there says nothing about the time left
         left_min = (time.monotonic() - start_s) / max(worked, 1) * (len(runs) - done) / 60.0
-        print(f"[{done}/{len(runs)}] {describe(outcome)}; about {left_min:.0f} min left", flush=True)
+        failed += outcome.error is not None
+        print(f"[{done}/{len(runs)}] {describe(outcome)}; about {max(left_min, 0.0):.0f} min left", flush=True)
+    return failed
 
 
 def describe(outcome: Outcome) -> str:
@@ -78,7 +81,7 @@ def describe(outcome: Outcome) -> str:
     return f"{name}: trained in {outcome.trained_s:.0f} s, scored in {outcome.scored_s:.0f} s"
 
 
-def main() -> None:
+def main() -> int:
     arguments = parse_arguments()
     from surround_depth.files import write_atomic, write_json
     from surround_depth.studies.config import load_study
@@ -91,16 +94,18 @@ def main() -> None:
     study = load_study(arguments.study, arguments.set)
     for one in runs_of(study, arguments.out, arguments.rows, arguments.seeds):
         _ = one.config  # an unknown row is better known now than after the rendering
+    failed = 0
     if not arguments.table:
         render(study, arguments.out)
         for runs in stages(study, arguments.out, arguments.rows, arguments.seeds):
-            run(runs, arguments.device)
+            failed += run(runs, arguments.device)
     results = read_results(study, arguments.out)
     text = markdown(results)
     write_atomic(arguments.out / "table.md", text.encode())
     write_json(arguments.out / "table.json", as_dict(results))
     write_atomic(arguments.out / "curves.html", curves_page(study, arguments.out).encode())
     print(f"{text}\nsaved in {arguments.out}")
+    return EXIT_USER_ERROR if failed else 0
 
 
 if __name__ == "__main__":

@@ -137,7 +137,12 @@ def weights_of(config: LossConfig) -> dict[str, float]:
 
 def needs_features(config: LossConfig) -> bool:
     """Return whether some term needs the teacher's features."""
-    return any(TERMS[name].features(config) for name in weights_of(config))
+    return bool(terms_on_features(config))
+
+
+def terms_on_features(config: LossConfig) -> list[str]:
+    """Return the terms that are on and need the teacher's features."""
+    return [name for name in weights_of(config) if TERMS[name].features(config)]
 
 
 def needs_patches(config: LossConfig) -> bool:

@@ -54,6 +54,9 @@ def _untrained(backbone: dict[str, Any]) -> Any:
         hf_config = AutoConfig.for_model(name, **options)
         backbone_class = _backbone_class(hf_config)
         hf_config.out_features = list(options.get("out_features", hf_config.stage_names[-N_SCALES:]))
+        for key, value in vars(hf_config).items():  # some defaults are tuples, which their own models cannot take
+            if isinstance(value, tuple):
+                setattr(hf_config, key, list(value))
         return backbone_class(hf_config)
     except ConfigError:
         raise
@@ -80,7 +83,9 @@ def _pretrained(config: EncoderConfig, source: str) -> Any:
     except Exception as error:  # as above, and those of the hub and of safetensors
         absent = not config.allow_download and not Path(source).is_dir()
         hint = (
-            "it is not a local directory; set encoder.allow_download=true to fetch it" if absent else _one_line(error)
+            "it is not a local directory; set student.encoder.allow_download=true to fetch it"
+            if absent
+            else _one_line(error)
         )
         raise ConfigError(f"encoder source '{source}': {hint}") from error
     missing = sorted(name for name in report["missing_keys"] if _NEW_IN_BACKBONES not in name)

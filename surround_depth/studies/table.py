@@ -33,6 +33,7 @@ Differences are relative to the row under "against", with {LEVEL:.0%} intervals 
 (`surround_depth.studies.comparison`); better and worse are said only where the interval excludes zero. Each interval is
 for itself: of twenty comparisons of equals one excludes zero. In the columns after the verdict, + and - mark what is
 better and worse than the first row under "against" by the same rule.
+A mean is over all seeds of its row, a difference over the seeds that both rows have.
 consistency: AbsRel of a neighbour's distance against a camera's own, where both truly see the surface. AUSE: of AbsRel.
 ECE: of the confidence as the probability to be within 25 %. AbsRel at edges: within 3 pixels of true depth edges."""
 

@@ -130,7 +130,7 @@ def _undo_differences(folded: NDArray[np.uint16]) -> NDArray[np.uint16]:
 
 def _squeezed(values: NDArray[np.uint16]) -> bytes:
     """Return the low bytes of all values, then their high ones, compressed."""
-    pairs = values.astype("<u2").view(np.uint8).reshape(-1, 2)
+    pairs = np.ascontiguousarray(values, "<u2").view(np.uint8).reshape(-1, 2)
     return zlib.compress(np.ascontiguousarray(pairs.T).tobytes(), _ZLIB_LEVEL)
 
 

@@ -7,13 +7,12 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from surround_depth.config import StrictModel
-from surround_depth.errors import ConfigError
 from surround_depth.imaging import InputSpec
-from surround_depth.losses.build import terms_of_teacher, terms_on_bins
 from surround_depth.losses.config import LossConfig
 from surround_depth.models.config import BinConfig, EncoderConfig, Head, RayFrame, StudentConfig
 from surround_depth.models.presets import Preset, student_preset
 from surround_depth.teachers.build import TeacherConfig
+from surround_depth.training.fitting import require_fitting
 
 MAX_ZOOM = 8.0  # a 200 x 113 pixel piece of a 1600 x 900 picture: nearer there is nothing left to see
 
@@ -229,36 +228,6 @@ class TrainConfig(StrictModel):
     watch: WatchConfig = WatchConfig()
 
     @model_validator(mode="after")
-    def _bin_losses_need_bins(self) -> TrainConfig:
-        idle = [f"loss.{name}" for name in terms_on_bins(self.loss)]
-        if idle and self.student.head == "regression":
-            raise ValueError(
-                f"{', '.join(idle)} train bins, but student.head is 'regression'; set the weights to 0, or the head to "
-                "'bins'"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _teacher_losses_need_a_teacher(self) -> TrainConfig:
-        asked = [f"loss.{name}" for name in terms_of_teacher(self.loss)]
-        if asked and self.teacher.kind == "none":
-            raise ValueError(
-                f"{', '.join(asked)} compare with a teacher, but teacher.kind is 'none'; set the weights to 0, or "
-                "choose a teacher"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _center_losses_need_centers_that_move(self) -> TrainConfig:
-        centers = self.student.bins.centers
-        idle = [f"loss.{name}" for name in ("chamfer", "x1") if getattr(self.loss, name) > 0]
-        if idle and centers == "fixed":
-            raise ValueError(
-                f"{' and '.join(idle)} move the bin centers, but student.bins.centers is 'fixed'; set the weight to 0, "
-                "or the centers to 'sample' or 'image'"
-            )
-        try:
-            self.loss.require_centers(centers)
-        except ConfigError as error:
-            raise ValueError(str(error)) from error
+    def _parts_fit(self) -> TrainConfig:
+        require_fitting(self.loss, self.teacher, self.student.head, self.student.bins.centers)
         return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -75,6 +76,9 @@ def claim_folder(out: Path, notice: Callable[[str], None], *, resume: bool) -> S
     """
     folder = out / STATE_FOLDER
     steps = stored_steps(folder)
+    if steps == [0] and not resume:  # a run that never took a step is none
+        shutil.rmtree(folder)
+        steps = []
     if steps and not resume:
         raise ConfigError(
             f"{out} holds the states of a run, the newest of step {steps[-1]}; go on with --resume, or choose another "

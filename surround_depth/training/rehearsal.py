@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from surround_depth.errors import ConfigError
 from surround_depth.training.config import AugmentConfig, DataSetConfig, TrainConfig
 
@@ -74,8 +76,8 @@ def overfit(config: TrainConfig, n: int) -> TrainConfig:
 
 
 def _small_tree(config: DataSetConfig) -> dict[str, object]:
-    """Return what changes in a data set that is rendered where it is missing; nothing in another."""
-    if not config.render:
+    """Return what changes in a data set that would be rendered; nothing in one that is there."""
+    if not config.render or Path(config.root).exists():
         return {}
     # in this process: to start others takes longer than two drives
     few = {"n_drives": _DRY_DRIVES, "n_samples": _DRY_SAMPLES, "n_workers": 1}

@@ -185,6 +185,7 @@ class _Run:
     def open(self, per_pixel_mean: PerPixelMean, wandb: str | None, closing: ExitStack) -> None:
         """Open, on the main process, the held-out samples and the files; `closing` closes them."""
         if self.processes.is_main:
+            self.watcher.on_notice("reading the held-out samples, and the training drives' mean depth beside them")
             self.held_out = self._held_out(per_pixel_mean)
             with writing(self.out, self.trainer.step):
                 write_atomic(self.out / CONFIG_NAME, dump_config(self.config).encode())

@@ -38,7 +38,12 @@ def open_teacher(config: TeacherConfig) -> Teacher | None:
     teacher = build_teacher(config, StudentTeacher)
     if teacher is None or config.cache is None:
         return teacher
-    return CachedTeacher(teacher, Path(config.cache).expanduser())
+    folder = Path(config.cache).expanduser()
+    if not folder.is_dir():
+        raise ConfigError(
+            f"teacher.cache: there is no folder {folder}; make it with tools/cache_teacher.py, or correct it"
+        )
+    return CachedTeacher(teacher, folder)
 
 
 class StudentTeacher:

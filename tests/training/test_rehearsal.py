@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from surround_depth.config import load_config, parse_config
@@ -33,9 +35,10 @@ def test_a_dry_run_is_one_coarse_and_one_fine_step_of_few_samples(config: TrainC
     assert parse_config(TrainConfig, dry.model_dump(), "dry") == dry
 
 
-def test_a_dry_run_renders_a_small_tree_of_its_own_and_keeps_real_scenes(config: TrainConfig) -> None:
-    dry = dry_run(config)
-    assert dry.data.root == "out/synthetic-dry-run"
+def test_a_dry_run_renders_a_small_tree_of_its_own_and_keeps_real_scenes(config: TrainConfig, tmp_path: Path) -> None:
+    missing = config.data.model_copy(update={"root": str(tmp_path / "missing")})
+    dry = dry_run(config.model_copy(update={"data": missing}))
+    assert dry.data.root == str(tmp_path / "missing-dry-run")
     assert (dry.data.rendering.n_drives, dry.data.rendering.n_samples, dry.data.val_scenes) == (2, 2, ())
     assert dry.data.rendering.first_seed == config.data.rendering.first_seed
     assert dry.data.joint == config.data.joint
@@ -61,3 +64,9 @@ def test_overfitting_changes_nothing_at_random_and_validates_what_it_trains(conf
 def test_overfitting_nothing_is_refused(config: TrainConfig) -> None:
     with pytest.raises(ConfigError, match=r"--overfit 0: .*at least 1"):
         overfit(config, 0)
+
+
+def test_a_dry_run_takes_the_tree_that_is_there(config: TrainConfig, tmp_path: Path) -> None:
+    data = config.data.model_copy(update={"root": str(tmp_path)})
+    dry = dry_run(config.model_copy(update={"data": data}))
+    assert (dry.data.root, dry.data.val_scenes, dry.data.limit_samples) == (str(tmp_path), config.data.val_scenes, 2)

@@ -265,3 +265,8 @@ def test_another_teacher_is_no_way_on(train: Train, tmp_path: Path) -> None:
     facts.write_text(json.dumps(tree))
     with pytest.raises(DataError, match="the teacher changed since the run began"):
         train(resume=True)
+
+
+def test_a_run_that_never_took_a_step_blocks_nobody(train: Train, tmp_path: Path) -> None:
+    save_state(tmp_path / "out" / "state", 0, TENSORS, {}, keep=1)
+    assert train(optim__lr=2e-3).steps == [1, 2, 3, 4]

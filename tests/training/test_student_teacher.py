@@ -101,7 +101,11 @@ def test_a_window_is_shown_enlarged_and_answered_pixel_for_pixel(tmp_path: Path,
 
 def test_kept_labels_stand_for_the_teacher_and_its_licence(tmp_path: Path, fake_sequence) -> None:  # type: ignore[no-untyped-def]
     student = StudentTeacherConfig(directory=str(saved(tmp_path / "student")))
-    kept = open_teacher(TeacherConfig(kind="student", student=student, cache=str(tmp_path / "labels")))
+    config = TeacherConfig(kind="student", student=student, cache=str(tmp_path / "labels"))
+    with pytest.raises(ConfigError, match=r"teacher\.cache: there is no folder"):
+        open_teacher(config)
+    (tmp_path / "labels").mkdir()
+    kept = open_teacher(config)
     assert isinstance(kept, CachedTeacher)
     assert isinstance(kept.teacher, StudentTeacher)
     assert teacher_lineage(kept) == teacher_lineage(kept.teacher)
@@ -112,4 +116,10 @@ def test_kept_labels_stand_for_the_teacher_and_its_licence(tmp_path: Path, fake_
     nothing = np.zeros((n, height_px, width_px), bool)
     cache.write(given.label_id, TeacherLabel(np.zeros(nothing.shape, np.float32), nothing, nothing), "a name")
     assert not kept(given).valid.any()  # what was kept, not what the student would say
-    assert kept.teacher(given).valid.any()
+    own = kept.teacher(given)
+    assert own.valid.any()
+    cache.write(given.label_id, own, "a name")  # with the features as they come out of the network
+    again = kept(given)
+    assert again.features is not None
+    assert own.features is not None
+    np.testing.assert_array_equal(again.features, own.features)

@@ -16,7 +16,7 @@ def test_bin_losses_on_a_student_without_bins_are_refused(tiny_config: TrainConf
     tree["loss"] |= {"kl": 0.0, "x1": 0.0, "chamfer": 0.0}
     assert parse_config(TrainConfig, tree, "test").student.head == "regression"
     tree["loss"][term] = 0.1
-    with pytest.raises(ConfigError, match=rf"loss\.{term} train.* bins.*'regression'"):
+    with pytest.raises(ConfigError, match=rf"loss\.{term} compare bins.*'regression'"):
         parse_config(TrainConfig, tree, "test")
 
 
@@ -46,3 +46,28 @@ def test_terms_of_a_teacher_need_one(tiny_config: TrainConfig) -> None:
         parse_config(TrainConfig, tree, "test")
     tree["loss"] |= {"cross_context": {"weight": 0.0}, "x2": 0.5}
     assert parse_config(TrainConfig, tree, "test").loss.x2 == 0.5  # that one compares with LiDAR
+
+
+def test_a_run_that_would_learn_nothing_is_refused(tiny_config: TrainConfig) -> None:
+    tree = tiny_config.model_dump()
+    tree["loss"] |= {"silog": 0.0, "kl": 0.0, "sky": 0.0, "confidence": 0.0, "confidence_sky": 0.0}
+    with pytest.raises(ConfigError, match=r"^test: every weight in loss is 0: there is nothing to learn$"):
+        parse_config(TrainConfig, tree, "test")
+
+
+@pytest.mark.parametrize(
+    ("teacher", "advice"),
+    [
+        ({"kind": "simulated"}, "choose teacher.kind student"),
+        ({"kind": "depth_anything"}, "set teacher.depth_anything.features"),
+    ],
+)
+def test_losses_on_features_need_a_teacher_that_has_some(
+    tiny_config: TrainConfig, teacher: dict[str, object], advice: str
+) -> None:
+    tree = tiny_config.model_dump() | {"teacher": teacher}
+    tree["loss"]["relation"] = 0.5
+    with pytest.raises(ConfigError, match=rf"^test: loss\.relation compare features.*{advice}$"):
+        parse_config(TrainConfig, tree, "test")
+    tree["teacher"] = {"kind": "student"}
+    assert parse_config(TrainConfig, tree, "test").loss.relation == 0.5
