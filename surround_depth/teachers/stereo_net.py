@@ -20,6 +20,8 @@ _STRIDE = 4  # of the cost volume
 _MULTIPLE = 8  # of the sides that the layers see; other pictures are padded to it
 _HALF_CHANNELS = 16
 _REFINE_CHANNELS = 32
+_MATCH_GROUPS = 4  # of channels at stride 2
+_SHARPNESS = 12.0  # of a softmax over cosines, at the start
 _NEARBY = (-2, -1, 0, 1, 2)  # columns at stride 2 around the coarse disparity, so 4 px to either side
 FEATURE_STRIDE = 8
 """Of `StereoOutput.features`: that of the students' own."""
@@ -104,18 +106,23 @@ def both_views(net: StereoNet, left: Tensor, right: Tensor) -> tuple[StereoOutpu
 
 
 def correlation_volume(left: Tensor, right: Tensor, n_levels: int, n_groups: int) -> Tensor:
-    """Return [B, G, D, h, w]: per group of channels the mean of `left[x] * right[x - d]`, 0 where x < d.
+    """Return [B, G, D, h, w]: per group of channels the cosine between `left[x]` and `right[x - d]`, 0 where x < d.
 
     Args:
         left, right: features [B, C, h, w]; C is a multiple of `n_groups`.
     """
     width = left.shape[-1]
-    left_groups, right_groups = (side.unflatten(1, (n_groups, -1)) for side in (left, right))
+    left_groups, right_groups = (_directions(side, n_groups) for side in (left, right))
     levels = []
     for d in range(n_levels):
-        product = (left_groups[..., d:] * right_groups[..., : max(width - d, 0)]).mean(dim=2)
+        product = (left_groups[..., d:] * right_groups[..., : max(width - d, 0)]).sum(dim=2)
         levels.append(F.pad(product, (min(d, width), 0)))
     return torch.stack(levels, dim=2)
+
+
+def _directions(features: Tensor, n_groups: int) -> Tensor:
+    """Return features [B, C, h, w] in groups of channels [B, G, C/G, h, w], each of length 1."""
+    return F.normalize(features.unflatten(1, (n_groups, -1)), dim=2)
 
 
 def soft_argmax(scores: Tensor) -> Tensor:
@@ -170,18 +177,22 @@ class _Encoder(nn.Module):
         self.stride_8 = nn.Sequential(
             _conv(channels, channels, 2), _conv(channels, channels, dilation=2), _conv(channels, channels, dilation=4)
         )
-        # no ReLU at the end: features of both signs correlate to both
-        self.fused = nn.Conv2d(2 * channels, channels, 3, padding=1)
+        # what is compared is centred: a cosine between features that share most of their length tells little
+        self.fused = nn.Sequential(nn.Conv2d(2 * channels, channels, 3, padding=1), nn.InstanceNorm2d(channels))
+        self.fine = nn.Sequential(nn.Conv2d(_HALF_CHANNELS, _HALF_CHANNELS, 1), nn.InstanceNorm2d(_HALF_CHANNELS))
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         half = self.stride_2(pictures)
         quarter = self.stride_4(half)
         around = F.interpolate(self.stride_8(quarter), size=quarter.shape[-2:], mode="bilinear")
-        return half, self.fused(torch.cat((quarter, around), dim=1))
+        return self.fine(half), self.fused(torch.cat((quarter, around), dim=1))
 
 
 class _Aggregation(nn.Module):
-    """From a correlation volume [B, G, D, h, w] to scores [B, D, h, w], with one step down and up again."""
+    """From a correlation volume [B, G, D, h, w] to scores [B, D, h, w], with one step down and up again.
+
+    It corrects the plain mean of the groups, which matches from the first step on: random features tell pixels apart.
+    """
 
     def __init__(self, groups: int, channels: int) -> None:
         super().__init__()
@@ -189,11 +200,12 @@ class _Aggregation(nn.Module):
         self.wide = nn.Sequential(_conv3d(channels, 2 * channels, 2), _conv3d(2 * channels, 2 * channels))
         self.back = nn.Conv3d(2 * channels, channels, 1)
         self.last = nn.Sequential(_conv3d(channels, channels), nn.Conv3d(channels, 1, 3, padding=1))
+        self.sharpness = nn.Parameter(torch.tensor(_SHARPNESS))
 
     def forward(self, volume: Tensor) -> Tensor:
         fine = self.first(volume)
         wide = F.interpolate(self.back(self.wide(fine)), size=fine.shape[2:], mode="trilinear")
-        scores: Tensor = self.last(fine + wide)[:, 0]
+        scores: Tensor = self.last(fine + wide)[:, 0] + self.sharpness * volume.mean(dim=1)
         return scores
 
 
@@ -202,7 +214,7 @@ class _Refinement(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        n_in = _HALF_CHANNELS + len(_NEARBY) + 1
+        n_in = _HALF_CHANNELS + _MATCH_GROUPS * len(_NEARBY) + 1
         self.hidden = nn.Sequential(
             _conv(n_in, _REFINE_CHANNELS),
             _conv(_REFINE_CHANNELS, _REFINE_CHANNELS, dilation=2),
@@ -219,7 +231,9 @@ class _Refinement(nn.Module):
         # where to look is not trained through the residual's own correlation: the coarse disparity has its own loss
         center = torch.arange(left.shape[-1], device=left.device) - 0.5 * coarse_px.detach()
         columns = torch.cat([center + offset for offset in _NEARBY], dim=1)
-        matches = (left[:, :, None] * sample_columns(right, columns)).mean(dim=1)
+        near = sample_columns(right, columns).flatten(2, 3)  # [B, C, K * h, w]
+        near = _directions(near, _MATCH_GROUPS).unflatten(3, (len(_NEARBY), -1))
+        matches = (_directions(left, _MATCH_GROUPS)[:, :, :, None] * near).sum(dim=2).flatten(1, 2)
         hidden = self.hidden(torch.cat((left, matches, coarse_px.detach() / 64.0), dim=1))
         return hidden, self._upsampled(coarse_px + self.residual(hidden), hidden)
 

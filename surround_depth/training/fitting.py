@@ -52,8 +52,8 @@ def _require_features(loss: LossConfig, teacher: TeacherConfig) -> None:
     if asked and not has_features:
         advice = "set teacher.depth_anything.features" if of_model else "choose teacher.kind student"
         raise ValueError(
-            f"{', '.join(asked)} compare features, and teacher.kind {teacher.kind!r} brings none; set their weights to 0 "
-            f"or {advice}"
+            f"{', '.join(asked)} compare features, and teacher.kind {teacher.kind!r} brings none; set the weights to "
+            f"0, or {advice}"
         )
 
 

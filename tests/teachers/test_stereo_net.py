@@ -45,14 +45,13 @@ def pictures(height_px: int = 32, width_px: int = 64, n: int = 2) -> tuple[torch
     return left, right
 
 
-def test_the_volume_is_the_product_with_the_column_so_many_to_the_left() -> None:
-    left = torch.tensor([[1.0, 2.0, 3.0], [1.0, 1.0, 1.0]]).reshape(1, 2, 1, 3)
-    right = torch.tensor([[4.0, 5.0, 6.0], [0.0, 2.0, 4.0]]).reshape(1, 2, 1, 3)
-    apart = correlation_volume(left, right, 3, 2)[0, :, :, 0]
-    assert apart[0].tolist() == [[4, 10, 18], [0, 8, 15], [0, 0, 12]]
-    assert apart[1].tolist() == [[0, 2, 4], [0, 0, 2], [0, 0, 0]]
+def test_the_volume_is_the_cosine_with_the_column_so_many_to_the_left() -> None:
+    left = torch.tensor([[3.0, 0.0, -2.0], [4.0, 5.0, 0.0]]).reshape(1, 2, 1, 3)  # (0.6, 0.8), (0, 1), (-1, 0)
+    right = torch.tensor([[7.0, 0.3, 0.0], [0.0, 0.4, 0.1]]).reshape(1, 2, 1, 3)  # (1, 0), (0.6, 0.8), (0, 1)
     together = correlation_volume(left, right, 3, 1)[0, 0, :, 0]
-    assert together.tolist() == [[2, 6, 11], [0, 4, 8.5], [0, 0, 6]]
+    torch.testing.assert_close(together, torch.tensor([[0.6, 0.8, 0.0], [0.0, 0.0, -0.6], [0.0, 0.0, -1.0]]))
+    apart = correlation_volume(left, right, 2, 2)[0, :, :, 0]  # of one channel only the signs are left
+    assert apart.tolist() == [[[1, 0, 0], [0, 0, -1]], [[0, 1, 0], [0, 0, 0]]]
     assert correlation_volume(left, right, 5, 1).shape == (1, 1, 5, 1, 3)  # more levels than columns
 
 
