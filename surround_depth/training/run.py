@@ -101,7 +101,7 @@ def run_training(
         student = _start_student(config, init).to(processes.device)
         teacher = open_teacher(config.teacher)
         stages = open_stages(config, drives, teacher, rank=processes.rank, n_processes=processes.count)
-        adapters = _adapters(config, student, stages)
+        adapters = open_adapters(config, student, stages)
     trainer = Trainer(student, config, processes, adapters)
     seed_generators(config.seed + processes.rank)  # drop-out, where an encoder has any, differs between processes
     with ExitStack() as closing:
@@ -141,7 +141,7 @@ def _start_student(config: TrainConfig, init: Path | None) -> Student:
     return student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def _adapters(config: TrainConfig, student: Student, stages: Stages) -> Adapters | None:
+def open_adapters(config: TrainConfig, student: Student, stages: Stages) -> Adapters | None:
     """Return what the losses learn beside the student, on its device; None where they learn nothing."""
     if not needs_adapters(config.loss):
         return None
