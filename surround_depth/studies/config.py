@@ -16,7 +16,8 @@ from surround_depth.training.config import RenderConfig, TrainConfig
 Condition = Literal["clean", "dead", "corrupted"]
 DATA_FOLDER, RUNS_FOLDER, STUDENT_FOLDER = "data", "runs", "student"
 """In the folder of a study: the rendered sets, the runs; in that of a run its checkpoint."""
-_OF_THE_STUDY = ("name", "seed", "data.root", "data.render", "data.rendering", "teacher.student.directory")
+_OF_THE_STUDY = ("name", "seed", "data.root", "data.render", "data.rendering")
+_OF_ITS_TEACHER = ("teacher.student.directory", "teacher.assistant.primary.student.directory")
 
 
 class EvaluationSet(StrictModel):
@@ -101,7 +102,7 @@ class StudyConfig(StrictModel):
         origin = f"study {self.name}, row {row}"
         for key, value in self.rows[row].overrides.items():
             _put(tree, key, copy.deepcopy(value), origin)  # or what is put below would end up in the row
-        for key in _OF_THE_STUDY:
+        for key in (*_OF_THE_STUDY, *(() if self.teacher is None else _OF_ITS_TEACHER)):
             if _has(tree, key):
                 raise ConfigError(f"{origin}: {key} is set by the study itself; leave it out")
         _put(tree, "name", f"{self.name}-{row}-{seed}", origin)

@@ -72,3 +72,11 @@ def test_mistakes_are_named(tmp_path: Path, changes: dict[str, Any], complaint: 
     path.write_text(yaml.safe_dump(copy.deepcopy(TREE) | copy.deepcopy(changes)))
     with pytest.raises(ConfigError, match=complaint):
         load_study(path)
+
+
+def test_a_student_from_elsewhere_may_teach(make_study: Callable[..., StudyConfig]) -> None:
+    taught = {"what": "x", "overrides": {"teacher.kind": "student", "teacher.student.directory": "elsewhere/student"}}
+    study = make_study(rows=TREE["rows"] | {"taught": taught})
+    assert study.train_config("taught", 0, Path("out")).teacher.student.directory == "elsewhere/student"
+    with pytest.raises(ConfigError, match=r"teacher\.student\.directory is set by the study itself"):
+        make_study(rows=TREE["rows"] | {"taught": taught}, teacher="flat").train_config("taught", 0, Path("out"))
