@@ -105,6 +105,8 @@ def test_two_processes_leave_the_files_of_one(
 def test_no_teacher_no_labels(config: Path, checkout: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
     script = checkout / "tools" / "cache_teacher.py"
-    command = start_command(script, arguments(config, tmp_path / "labels", "--set", "teacher.kind=none"), log)
+    command = start_command(
+        script, arguments(config, tmp_path / "labels", "--set", "teacher.kind=none", "--set", "loss.kl=0"), log
+    )
     assert finish(command) == 2
     assert log.read_text().splitlines()[-1].startswith("error: teacher.kind is 'none'")

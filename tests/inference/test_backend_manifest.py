@@ -59,7 +59,7 @@ def test_a_spoilt_engine_never_reaches_the_runtime(
     def no_session(*_: object) -> None:
         raise AssertionError("the runtime was asked to load unverified bytes")
 
-    monkeypatch.setattr(onnxruntime_backend, "_open_session", no_session)
+    monkeypatch.setattr(onnxruntime_backend, "open_session", no_session)
     engine = write_tiny_engine(tmp_path / "engine")
     spoil(engine)
     with pytest.raises(EngineMismatchError, match=complaint) as caught:

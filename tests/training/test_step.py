@@ -100,7 +100,7 @@ BESIDE = {
 
 def start_beside(config: TrainConfig, batch: Batch) -> tuple[Trainer, Batch]:
     """Return a trainer whose losses learn something of every kind beside the student, and a batch with features."""
-    tree = config.model_dump() | {"loss": BESIDE}
+    tree = config.model_dump() | {"loss": BESIDE, "teacher": {"kind": "student"}}
     config = TrainConfig.model_validate(tree)
     torch.manual_seed(0)
     student = Student(config.student.resolve())
