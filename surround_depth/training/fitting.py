@@ -24,6 +24,7 @@ def require_fitting(loss: LossConfig, teacher: TeacherConfig, head: Head, center
     _require_bins(loss, head)
     _require_teacher(loss, teacher)
     _require_features(loss, teacher)
+    _require_partners(loss, teacher)
     _require_centers(loss, centers)
 
 
@@ -54,6 +55,17 @@ def _require_features(loss: LossConfig, teacher: TeacherConfig) -> None:
         raise ValueError(
             f"{', '.join(asked)} compare features, and teacher.kind {teacher.kind!r} brings none; set the weights to "
             f"0, or {advice}"
+        )
+
+
+def _require_partners(loss: LossConfig, teacher: TeacherConfig) -> None:
+    """A stereo teacher has features of cameras with a partner only; these terms look at all cameras that live."""
+    everywhere = ("fitnets", "feature", "rkd", "relation")
+    asked = _keys([name for name in terms_on_features(loss) if name in everywhere])
+    if asked and teacher.kind == "stereo":
+        raise ValueError(
+            f"{', '.join(asked)} compare the features of all cameras, and a stereo teacher has none where a camera has no "
+            "partner; set the weights to 0 (loss.privileged.attention knows where it has some)"
         )
 
 

@@ -71,3 +71,12 @@ def test_losses_on_features_need_a_teacher_that_has_some(
         parse_config(TrainConfig, tree, "test")
     tree["teacher"] = {"kind": "student"}
     assert parse_config(TrainConfig, tree, "test").loss.relation == 0.5
+
+
+def test_features_of_all_cameras_are_not_asked_of_a_teacher_of_pairs(tiny_config: TrainConfig) -> None:
+    tree = tiny_config.model_dump() | {"teacher": {"kind": "stereo"}}
+    tree["loss"] |= {"privileged": {"attention": 0.5}}
+    assert parse_config(TrainConfig, tree, "test").loss.privileged.attention == 0.5
+    tree["loss"]["fitnets"] = 1.0
+    with pytest.raises(ConfigError, match=r"loss\.fitnets compare the features of all cameras"):
+        parse_config(TrainConfig, tree, "test")
