@@ -12,7 +12,20 @@ PACKAGE = "surround_depth"
 
 FLOOR = {
     **dict.fromkeys(
-        ("geometry", "rig", "frame", "errors", "config", "closing", "files", "provenance", "jit", "window"), 0
+        (
+            "geometry",
+            "rig",
+            "frame",
+            "errors",
+            "config",
+            "closing",
+            "files",
+            "provenance",
+            "pretrained",
+            "jit",
+            "window",
+        ),
+        0,
     ),
     **dict.fromkeys(("imaging", "fusion", "metrics", "calibration"), 1),
     **dict.fromkeys(("data", "models", "teachers", "losses", "inference", "viz"), 2),
@@ -25,7 +38,7 @@ TORCH_OWNERS = (*TORCH_FLOORS, "inference.torch_backend")
 HEAVY_OWNERS = {
     "torch": TORCH_OWNERS,
     "PIL": ("benchmarks.research_loader",),
-    "transformers": ("models", "teachers", "benchmarks.teachers"),
+    "transformers": ("pretrained", "models", "teachers", "benchmarks.teachers"),
     "safetensors": ("models", "training", "teachers.stereo_checkpoint"),
     "tensorboard": ("training",),
     "accelerate": ("training",),

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from surround_depth.errors import ConfigError
 from surround_depth.models.config import EncoderConfig
+from surround_depth.pretrained import one_line, quiet_transformers
 
 N_SCALES = 4
 IMAGE_MEAN = "image_mean"
@@ -61,7 +60,7 @@ def _untrained(backbone: dict[str, Any]) -> Any:
     except ConfigError:
         raise
     except Exception as error:  # transformers raises whatever its validators and models happen to raise
-        raise ConfigError(f"encoder.backbone: {name!r} cannot be built: {_one_line(error)}. {_advice()}") from error
+        raise ConfigError(f"encoder.backbone: {name!r} cannot be built: {one_line(error)}. {_advice()}") from error
 
 
 def _pretrained(config: EncoderConfig, source: str) -> Any:
@@ -73,7 +72,7 @@ def _pretrained(config: EncoderConfig, source: str) -> Any:
         backbone_class = _backbone_class(hf_config)
         hf_config.out_features = list(hf_config.stage_names[-N_SCALES:])
         # the class itself loads any local directory; AutoBackbone takes hub-like names only
-        with _quiet():
+        with quiet_transformers():
             backbone, report = backbone_class.from_pretrained(
                 source, config=hf_config, output_loading_info=True, **place
             )
@@ -85,7 +84,7 @@ def _pretrained(config: EncoderConfig, source: str) -> Any:
         hint = (
             "it is not a local directory; set student.encoder.allow_download=true to fetch it"
             if absent
-            else _one_line(error)
+            else one_line(error)
         )
         raise ConfigError(f"encoder source '{source}': {hint}") from error
     missing = sorted(name for name in report["missing_keys"] if _NEW_IN_BACKBONES not in name)
@@ -130,25 +129,5 @@ def _pixel_statistics(source: str, place: dict[str, bool]) -> dict[str, list[flo
     return {key: [float(value) for value in tree[key]] for key in (IMAGE_MEAN, IMAGE_STD) if key in tree}
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """transformers reports on loaded weights by log and progress bar; what matters of it is an error here."""
-    from transformers.utils import logging
-
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
-
-
 def _advice() -> str:
     return f"Known to work: {', '.join(FOUR_SCALE_TYPES)}"
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from surround_depth.errors import ConfigError
+from surround_depth.pretrained import one_line, quiet_transformers
 from surround_depth.provenance import portable_argument
 
 _CONFIG = "config.json"
@@ -69,7 +69,7 @@ class DepthModelFiles:
         from transformers import AutoModelForDepthEstimation
 
         try:
-            with _quiet():
+            with quiet_transformers():
                 model, report = AutoModelForDepthEstimation.from_pretrained(
                     self.directory,
                     config=self.hf_config,
@@ -78,7 +78,7 @@ class DepthModelFiles:
                     output_loading_info=True,
                 )
         except Exception as error:  # transformers and safetensors raise whatever they happen to raise
-            raise ConfigError(f"teacher '{self.name}': its weights cannot be loaded: {_one_line(error)}") from error
+            raise ConfigError(f"teacher '{self.name}': its weights cannot be loaded: {one_line(error)}") from error
         missing = sorted(report["missing_keys"])
         if missing:
             raise ConfigError(
@@ -123,7 +123,7 @@ def find_depth_model(source: str, *, allow_download: bool) -> DepthModelFiles:
         hint = (
             "it is no local directory and was not fetched before; set teacher.depth_anything.allow_download=true"
             if absent
-            else _one_line(error)
+            else one_line(error)
         )
         raise ConfigError(f"teacher '{name}': {hint}") from error
     if type(hf_config) not in MODEL_FOR_DEPTH_ESTIMATION_MAPPING:
@@ -155,23 +155,3 @@ def _weight_files(find: Any) -> tuple[Path, ...]:
 def _side(config: Any, key: str) -> int | None:
     value = getattr(config, key, None)
     return math.lcm(*value) if isinstance(value, list | tuple) else value
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """transformers reports on loaded weights by log and progress bar; what matters of it is an error here."""
-    from transformers.utils import logging
-
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -64,8 +64,8 @@ def _require_partners(loss: LossConfig, teacher: TeacherConfig) -> None:
     asked = _keys([name for name in terms_on_features(loss) if name in everywhere])
     if asked and teacher.kind == "stereo":
         raise ValueError(
-            f"{', '.join(asked)} compare the features of all cameras, and a stereo teacher has none where a camera has no "
-            "partner; set the weights to 0 (loss.privileged.attention knows where it has some)"
+            f"{', '.join(asked)} compare the features of all cameras, and a stereo teacher has none where a camera "
+            "has no partner; set the weights to 0 (loss.privileged.attention knows where it has some)"
         )
 
 
