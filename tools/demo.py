@@ -33,8 +33,8 @@ HELD_OUT_SCENE = f"scene-{HELD_OUT_SEED:04d}"
 MARKER = "MADE_BY_DEMO.txt"
 TRAINING_FOLDER = "train"
 HELD_OUT_INTERVAL_S = 0.25
-# The starting weights have seen 146 streets and these are a dozen: faster rates forget more than they learn here. On the
-# street that validates, AbsRel 0.157 becomes 0.152 with this one, 0.154 with twice, 0.157 with five times as much.
+# The starting weights have seen 146 streets and these are a dozen: faster rates forget more than they learn here. On
+# the street that validates, AbsRel 0.157 becomes 0.152 with this one, 0.154 with twice, 0.157 with five times as much.
 FINE_TUNING_LR = 0.00001
 
 
