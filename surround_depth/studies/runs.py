@@ -55,25 +55,35 @@ class Outcome:
 def complete(runs: Sequence[Run], train: Trainer, score: Scorer) -> Iterator[Outcome]:
     """Train and score each run, `n_workers` at a time; yield what came of each as it ends. None stops the others.
 
-    What teaches others comes first, asked for or not.
+    What teaches others comes first, asked for or not, beside the runs that need no teacher.
 
     Raises:
         DataError: a process of ours was killed.
     """
-    teachers = {teacher.folder: teacher for run in runs if (teacher := run.teacher) is not None}
-    outcomes = {folder: complete_run(teacher, train, score) for folder, teacher in teachers.items()}
-    yield from outcomes.values()
-    runs = [run for run in runs if run.folder not in teachers]
-    errors = [None if run.teacher is None else outcomes[run.teacher.folder].error for run in runs]
-    for run, error in zip(runs, errors, strict=True):
-        if error is not None:
+    teachers = {(one.row, one.seed): one for run in runs if (one := run.teacher) is not None}
+    untaught = [run for run in runs if run.teacher is None and (run.row, run.seed) not in teachers]
+    errors: dict[tuple[str, int], str | None] = {}
+    for outcome in _complete_all([*teachers.values(), *untaught], train, score):
+        errors[outcome.row, outcome.seed] = outcome.error
+        yield outcome
+    taught = []
+    for run in runs:
+        if (teacher := run.teacher) is None:
+            continue
+        error = errors[teacher.row, teacher.seed]
+        if error is None:
+            taught.append(run)
+        else:
             yield Outcome(run.row, run.seed, 0.0, 0.0, f"its teacher failed: {error}")
-    runs = [run for run, error in zip(runs, errors, strict=True) if error is None]
-    n_workers = min(runs[0].study.n_workers, len(runs)) if runs else 0
-    if n_workers <= 1:
+    yield from _complete_all(taught, train, score)
+
+
+def _complete_all(runs: Sequence[Run], train: Trainer, score: Scorer) -> Iterator[Outcome]:
+    if not runs or runs[0].study.n_workers <= 1:
         yield from (complete_run(run, train, score) for run in runs)
         return
     # spawn: a forked torch or numba runtime may hang
+    n_workers = min(runs[0].study.n_workers, len(runs))
     pool = ProcessPoolExecutor(n_workers, get_context("spawn"), initializer=end_with_parent)
     try:
         for future in as_completed([pool.submit(complete_run, run, train, score) for run in runs]):

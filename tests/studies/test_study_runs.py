@@ -188,7 +188,7 @@ def test_what_teaches_comes_first_and_once_and_a_new_teacher_makes_new_students(
 ) -> None:
     study, fake = make_study(rows=TAUGHT, teacher="wide"), FakeTrainer()
     trained, _, errors = fake.go(study, tmp_path)
-    assert trained == ["tiny-wide-0", "tiny-default-0", "tiny-taught-0", "tiny-default-1", "tiny-taught-1"]
+    assert trained == ["tiny-wide-0", "tiny-default-0", "tiny-default-1", "tiny-taught-0", "tiny-taught-1"]
     assert errors == [None] * 5
     (taught,) = runs_of(study, tmp_path, ["taught"], [1])
     assert taught.config.teacher.student.directory == str(tmp_path / "runs" / "wide-0" / "student")
@@ -202,7 +202,7 @@ def test_a_teacher_that_fails_teaches_nobody(make_study: MakeStudy, tmp_path: Pa
     study, fake = make_study(rows=TAUGHT, teacher="wide", seeds=[0]), FakeTrainer(broken=("tiny-wide-0",))
     trained, _, errors = fake.go(study, tmp_path)
     assert trained == ["tiny-wide-0", "tiny-default-0"]
-    assert errors == ["step 3: the loss is not finite", "its teacher failed: step 3: the loss is not finite", None]
+    assert errors == ["step 3: the loss is not finite", None, "its teacher failed: step 3: the loss is not finite"]
     taught, default = (runs_of(study, tmp_path, [row])[0] for row in ("taught", "default"))
     assert (is_trained(taught), is_trained(default)) == (False, True)
 
