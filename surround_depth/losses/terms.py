@@ -18,6 +18,7 @@ from surround_depth.losses.view_relation import view_relation
 
 
 def confidence(case: Case) -> Term:
+    """The confidence against whether the depth is right, where LiDAR says so."""
     prediction, targets = case.prediction, case.targets
     return supervised.confidence_on_truth(
         prediction.confidence_logit, prediction.depth_m, targets.lidar_m, targets.lidar_mask
@@ -25,16 +26,19 @@ def confidence(case: Case) -> Term:
 
 
 def laplace(case: Case) -> Term:
+    """Depth and confidence together against LiDAR."""
     prediction, targets = case.prediction, case.targets
     return supervised.laplace(prediction.confidence_logit, prediction.depth_m, targets.lidar_m, targets.lidar_mask)
 
 
 def kl(case: Case) -> Term:
+    """The student's bins against the teacher's, over m_kd (D4, D5)."""
     teacher, mask = case.teacher_bins
     return bin_distillation.bin_divergence(teacher, case.logits, mask, case.config.tau)
 
 
 def x1(case: Case) -> Term:
+    """The teacher's probabilities on the student's centers, against LiDAR where both speak (D6)."""
     targets = case.targets
     teacher, says_something = case.teacher_bins
     labelled = targets.teacher_mask if case.config.bins_from == "depth" else targets.relative_mask
@@ -45,10 +49,12 @@ def x1(case: Case) -> Term:
 
 
 def x2(case: Case) -> Term:
+    """The student's probabilities on the teacher's centers, against LiDAR (D6)."""
     return _mean_against_lidar(case, case.logits)
 
 
 def teacher_head(case: Case) -> Term:
+    """The bin head on the teacher's features, against LiDAR (D4)."""
     return _mean_against_lidar(case, case.teacher_logits)
 
 
@@ -60,6 +66,7 @@ def _mean_against_lidar(case: Case, logits: Tensor) -> Term:
 
 
 def tie(case: Case) -> Term:
+    """Density of depth and structure against the aligned teacher (D14)."""
     targets, prediction = case.targets, case.prediction
     density = baselines.tie_density(
         case.logits,
@@ -80,6 +87,7 @@ def against_relative(case: Case, norm: Norm) -> Term:
 
 
 def shared(case: Case) -> Term:
+    """P2's shared context: relative depth, or metres with `none` (D8)."""
     config, targets = case.config.cross_context, case.targets
     metric = config.shared_norm == "none"
     target = 1.0 / targets.teacher_m if metric else targets.relative
@@ -88,6 +96,7 @@ def shared(case: Case) -> Term:
 
 
 def local_global(case: Case) -> Term:
+    """P2's local-global: the student's whole picture against the teacher's windows (D8)."""
     config, patches = case.config.cross_context, case.targets.patches
     if patches is None:
         raise ConfigError("loss.cross_context.local_global: the samples were prepared without the teacher's patches")
@@ -103,11 +112,13 @@ def local_global(case: Case) -> Term:
 
 
 def gradient(case: Case) -> Term:
+    """Gradients of relative inverse depth at four scales (D10)."""
     targets = case.targets
     return cross_context.gradient_match(case.prediction.depth_m, targets.relative, targets.relative_mask)
 
 
 def cosine(case: Case) -> Term:
+    """Directions of features where the cameras see (D10)."""
     alpha = case.config.cross_context.alpha
     return cross_context.feature_cosine(
         case.adapted("cosine"), case.resized_features, case.of_features(case.targets.seen), alpha
@@ -115,6 +126,7 @@ def cosine(case: Case) -> Term:
 
 
 def relation(case: Case) -> Term:
+    """VRKD: features off the own body, or bins where the teacher's mean something (D7)."""
     config, targets = case.config.view_relation, case.targets
     if config.variant == "v3":
         teacher, keep = case.teacher_bins
@@ -125,6 +137,7 @@ def relation(case: Case) -> Term:
 
 
 def attention(case: Case) -> Term:
+    """Features through attention, over m_kd at their stride (D11)."""
     assert case.adapters is not None
     assert case.adapters.attention is not None  # made from the same config
     adapted, log_variance = case.adapters.attention(case.features)
@@ -134,6 +147,7 @@ def attention(case: Case) -> Term:
 
 
 def response(case: Case) -> Term:
+    """Depth on the bins' grid, the worst pixels counting most (D12)."""
     targets = case.targets
     head = None if case.adapters is None else case.adapters.response
     return privileged.focal_response(
@@ -147,6 +161,11 @@ def response(case: Case) -> Term:
 
 
 def context(case: Case) -> ViewContext:
+    """Return what the photometric term compares with.
+
+    Raises:
+        ConfigError: the samples carry none.
+    """
     if case.targets.context is None:
         raise ConfigError("loss.photometric.weight is above 0, but the samples were prepared without their context")
     return case.targets.context
