@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from surround_depth.errors import ConfigError
+from surround_depth.errors import ConfigError, DataError
 
 MAX_CONFIG_BYTES = 1_000_000
 
@@ -72,6 +73,35 @@ def parse_config(model: type[Model], tree: Mapping[str, Any], origin: str) -> Mo
         return model.model_validate(_tuples(tree))
     except ValidationError as error:
         raise ConfigError("; ".join(_explain(model, origin, item) for item in error.errors())) from error
+
+
+def read_json(path: Path, absent: str) -> Any:
+    """Return what a JSON file of ours holds.
+
+    Args:
+        absent: what to say where there is none.
+
+    Raises:
+        DataError: there is none, or it is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(absent) from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as JSON: {error}") from error
+
+
+def parse_stored(model: type[Model], tree: Mapping[str, Any], path: Path) -> Model:
+    """Return `tree`, which was read from `path`, as a validated `model`: as `parse_config`, of a file that we wrote.
+
+    Raises:
+        DataError: it does not fit.
+    """
+    try:
+        return parse_config(model, tree, str(path))
+    except ConfigError as error:
+        raise DataError(str(error)) from error
 
 
 def dump_config(config: BaseModel) -> str:

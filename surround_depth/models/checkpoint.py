@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 from pydantic import Field
 from safetensors.torch import load_file, save
 
-from surround_depth.config import StrictModel, parse_config
-from surround_depth.errors import ConfigError, DataError
+from surround_depth.config import StrictModel, parse_stored, read_json
+from surround_depth.errors import DataError
 from surround_depth.files import atomic_directory
 from surround_depth.imaging import InputSpec
 from surround_depth.models.config import StudentConfig
@@ -92,16 +91,8 @@ def read_checkpoint_config(directory: Path) -> CheckpointConfig:
         DataError: there is none, it is not JSON, or not of this format.
     """
     path = directory / CONFIG_NAME
-    try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{directory}: no {CONFIG_NAME}; is this a checkpoint directory?") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read as JSON: {error}") from error
+    tree = read_json(path, f"{directory}: no {CONFIG_NAME}; is this a checkpoint directory?")
     version = tree.get("format_version") if isinstance(tree, dict) else None
     if version != FORMAT_VERSION:
         raise DataError(f"{path}: format_version {version}; this release reads {FORMAT_VERSION}")
-    try:
-        return parse_config(CheckpointConfig, tree, str(path))
-    except ConfigError as error:
-        raise DataError(str(error)) from error
+    return parse_stored(CheckpointConfig, tree, path)

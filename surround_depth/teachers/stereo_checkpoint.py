@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 from safetensors.torch import load_file, save
 
-from surround_depth.config import StrictModel, parse_config
-from surround_depth.errors import ConfigError, DataError
+from surround_depth.config import StrictModel, parse_stored, read_json
+from surround_depth.errors import DataError
 from surround_depth.files import atomic_directory
 from surround_depth.imaging import InputSpec
 from surround_depth.teachers.stereo_net import StereoNet, StereoNetConfig
@@ -72,18 +71,10 @@ def read_stereo_config(directory: Path) -> StereoCheckpointConfig:
         DataError: there is none, it is not JSON, or not of this format.
     """
     path = directory / _CONFIG_NAME
-    try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{directory}: no {_CONFIG_NAME}; is this a checkpoint of tools/train_stereo.py?") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read as JSON: {error}") from error
+    tree = read_json(path, f"{directory}: no {_CONFIG_NAME}; is this a checkpoint of tools/train_stereo.py?")
     version = tree.get("format_version") if isinstance(tree, dict) else None
     if version != _FORMAT_VERSION or "net" not in tree:
         raise DataError(
             f"{path}: is of no stereo network of format {_FORMAT_VERSION}; train one: tools/train_stereo.py"
         )
-    try:
-        return parse_config(StereoCheckpointConfig, tree, str(path))
-    except ConfigError as error:
-        raise DataError(str(error)) from error
+    return parse_stored(StereoCheckpointConfig, tree, path)
