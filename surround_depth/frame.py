@@ -158,6 +158,7 @@ class PointCloud:
     confidence: NDArray[np.float32] | None = None  # [P]
     camera_index: NDArray[np.int16] | None = None  # [P]
     intensity: NDArray[np.float32] | None = None  # [P]
+    beam: NDArray[np.uint8] | None = None  # [P] of a spinning LiDAR, 0 = lowest
 
     def __post_init__(self) -> None:
         if self.coordinate_frame not in get_args(CoordinateFrame):
@@ -173,6 +174,7 @@ class PointCloud:
             ("confidence", (p,), np.float32),
             ("camera_index", (p,), np.int16),
             ("intensity", (p,), np.float32),
+            ("beam", (p,), np.uint8),
         ):
             if getattr(self, name) is not None:
                 _require(self, name, shape, dtype)

@@ -39,7 +39,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rows", nargs="+", default=[], metavar="ROW", help="only these (default: all)")
     parser.add_argument("--seeds", nargs="+", type=int, default=[], metavar="SEED", help="default: the study's")
     parser.add_argument("--table", action="store_true", help="train nothing: tables of what is there")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where students train (default cpu)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where students run (default cpu)")
     return parser.parse_args()
 
 
@@ -61,11 +61,11 @@ def _advance(bar: tqdm[NoReturn], drive: str) -> None:
 def run(runs: list[Run], device: str) -> int:
     """Train and score the runs; a line for each as it ends, with the time left. Return how many failed."""
     from surround_depth.studies.runs import complete
-    from surround_depth.studies.trainer import TrainingCommand, score_on_one_thread
+    from surround_depth.studies.trainer import Scoring, TrainingCommand
 
     start_s, worked, failed = time.monotonic(), 0, 0
     print(f"{len(runs)} students", flush=True)
-    for done, outcome in enumerate(complete(runs, TrainingCommand(TRAINING_SCRIPT, device), score_on_one_thread), 1):
+    for done, outcome in enumerate(complete(runs, TrainingCommand(TRAINING_SCRIPT, device), Scoring(device)), 1):
         worked += outcome.trained_s + outcome.scored_s > 1.0  # what lay there says nothing about the time left
         left_min = (time.monotonic() - start_s) / max(worked, 1) * (len(runs) - done) / 60.0
         failed += outcome.error is not None

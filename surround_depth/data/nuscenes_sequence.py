@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from surround_depth.data.assemble import CameraReading, assemble_frame, in_ring_order
 from surround_depth.data.mask_folder import MaskFolder
@@ -214,4 +215,13 @@ def read_sweep(root: Path, reading: Reading) -> PointCloud:
         frame_id=reading.sample_token,
         T_world_ego=reading.T_world_ego,
         intensity=records[:, 3].copy(),
+        beam=_beams(records[:, 4]),
     )
+
+
+def _beams(ring: NDArray[np.float32]) -> NDArray[np.uint8] | None:
+    """Return the beam of each point; None where the file does not count them in whole numbers."""
+    if not np.isfinite(ring).all():
+        return None
+    beam = np.clip(ring, 0.0, 255.0).astype(np.uint8)
+    return beam if np.array_equal(beam, ring) else None

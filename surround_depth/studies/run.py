@@ -16,11 +16,14 @@ from typing import Any
 
 from surround_depth.config import load_config
 from surround_depth.errors import ConfigError
+from surround_depth.files import file_sha256
 from surround_depth.models.checkpoint import WEIGHTS_NAME
 from surround_depth.studies.config import DATA_FOLDER, STUDENT_FOLDER, StudyConfig
 from surround_depth.studies.corruptions import operations_sha256
 from surround_depth.studies.data import set_sha256
 from surround_depth.studies.scoring import CORRUPTION_SEED, MEASURES
+from surround_depth.teachers.build import SingleTeacherConfig, TeacherConfig
+from surround_depth.teachers.stereo_checkpoint import WEIGHTS_NAME as STEREO_WEIGHTS_NAME
 from surround_depth.training.config import RenderConfig, TrainConfig
 from surround_depth.training.logbook import METRICS_NAME
 
@@ -110,19 +113,30 @@ def is_begun(run: Run) -> bool:
 
 
 def teacher_sha256(run: Run) -> str | None:
-    """Return the hash of the weights that teach a run; None where no student does."""
-    teacher = run.teacher
-    return None if teacher is None else read_record(teacher.folder / RECORD_NAME).get("weights_sha256")
+    """Return the hash of the weights that teach a run; None where neither a student nor a stereo network does."""
+    if (teacher := run.teacher) is not None:
+        return read_record(teacher.folder / RECORD_NAME).get("weights_sha256")
+    stereo = run.config.teacher
+    if stereo.kind != "stereo" or stereo.stereo.directory is None:
+        return None
+    weights = Path(stereo.stereo.directory).expanduser() / STEREO_WEIGHTS_NAME
+    return file_sha256(weights) if weights.is_file() else None
 
 
 def _without_place(config: TrainConfig) -> TrainConfig:
-    """Return the configuration without where its data and its teacher lie; both are known by their hashes."""
+    """Return the configuration without where its data and its teachers lie; all are known by their hashes."""
     data = config.data.model_copy(update={"root": "", "rendering": RenderConfig()})
-    nowhere = config.teacher.student.model_copy(update={"directory": None})
-    changes: dict[str, Any] = {"student": nowhere, "cache": None}
+    changes: dict[str, Any] = {"cache": None, **_nowhere(config.teacher)}
     if (pair := config.teacher.assistant) is not None:
-        changes["assistant"] = pair.model_copy(update={"primary": pair.primary.model_copy(update={"student": nowhere})})
+        changes["assistant"] = pair.model_copy(
+            update={"primary": pair.primary.model_copy(update=_nowhere(pair.primary))}
+        )
     return config.model_copy(update={"data": data, "teacher": config.teacher.model_copy(update=changes)})
+
+
+def _nowhere(teacher: TeacherConfig | SingleTeacherConfig) -> dict[str, Any]:
+    place = {"directory": None, "device": "cpu"}
+    return {name: getattr(teacher, name).model_copy(update=place) for name in ("student", "stereo")}
 
 
 def read_scores(run: Run) -> dict[str, Any] | None:

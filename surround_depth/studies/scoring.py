@@ -80,11 +80,14 @@ class ChangedSequence:
         return self.change(self.sequence[index], self.places[index])
 
 
-def score_student(checkpoint: Path, sets: Iterable[EvaluationSet], data: Path) -> dict[str, SetScores]:
+def score_student(
+    checkpoint: Path, sets: Iterable[EvaluationSet], data: Path, *, device: str = "cpu"
+) -> dict[str, SetScores]:
     """Return set -> condition -> measure -> drive -> value of a checkpoint directory.
 
     Args:
         data: folder with one rendered tree per set.
+        device: where the student runs.
 
     Raises:
         DataError: the checkpoint or a tree is damaged.
@@ -96,7 +99,7 @@ def score_student(checkpoint: Path, sets: Iterable[EvaluationSet], data: Path) -
         sequences = [dataset.sequence(scene) for scene in dataset.scenes()]
         # torch takes any number of cameras: nothing of the weights depends on it
         spec = trained.engine_spec(len(sequences[0][0].frame.rig))
-        predictor = EnginePredictor(TorchBackend(trained.student, spec))
+        predictor = EnginePredictor(TorchBackend(trained.student, spec, device=device))
         found[entry.set] = score_drives(predictor, sequences, entry.conditions)
     return found
 

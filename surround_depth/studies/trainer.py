@@ -63,10 +63,16 @@ class TrainingCommand:
         shutil.rmtree(folder / STATE_FOLDER, ignore_errors=True)  # some 40 MB that nothing goes on from any more
 
 
-def score_on_one_thread(checkpoint: Path, study: StudyConfig, data: Path) -> Mapping[str, Any]:
-    """Return the scores of a checkpoint; see `scoring.score_student`."""
-    torch.set_num_threads(1)
-    return score_student(checkpoint, study.evaluation, data)
+@dataclass(frozen=True)
+class Scoring:
+    """Scores a checkpoint on one thread, its network on `device`; see `scoring.score_student`."""
+
+    device: str = "cpu"
+
+    def __call__(self, checkpoint: Path, study: StudyConfig, data: Path) -> Mapping[str, Any]:
+        """Return the scores."""
+        torch.set_num_threads(1)
+        return score_student(checkpoint, study.evaluation, data, device=self.device)
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:

@@ -10,6 +10,7 @@ from pydantic import Field
 from surround_depth.config import StrictModel
 from surround_depth.errors import ConfigError
 from surround_depth.teachers.depth_anything import DepthAnythingConfig, DepthAnythingTeacher
+from surround_depth.teachers.device import Device
 from surround_depth.teachers.ensemble import AssistedTeacher
 from surround_depth.teachers.simulated import SimulatedTeacher, SimulatedTeacherConfig
 from surround_depth.teachers.stereo import StereoTeacher, StereoTeacherConfig
@@ -23,6 +24,8 @@ class StudentTeacherConfig(StrictModel):
     """Of its checkpoint."""
     metric: bool = False
     """Keep its metres. False aligns it to each image's LiDAR, as a relative teacher."""
+    device: Device = "cpu"
+    """Where it runs; a loader's workers (`data.n_workers`) cannot share a GPU."""
 
 
 class SingleTeacherConfig(StrictModel):

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from surround_depth.config import StrictModel
 from surround_depth.errors import ConfigError, DataError
+from surround_depth.teachers.device import Device, require_device
 from surround_depth.teachers.pretrained_depth import DepthModelFiles, find_depth_model
 from surround_depth.teachers.teacher import TeacherInput, TeacherLabel
 from surround_depth.teachers.weights_licences import weights_licence
@@ -58,7 +59,7 @@ class DepthAnythingConfig(StrictModel):
     """Bring the last map of the fusing decoder: `fusion_stage` of the model's neck, what its head reads."""
     feature_stride_px: int = Field(default=8, gt=0)
     """Network pixels for each of the features: theirs are finer (1.75 processed pixels), and are averaged."""
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: Device = "cpu"
     """`cuda` is the process's own GPU; not in worker processes of a loader, which cannot share it."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
 
@@ -111,8 +112,7 @@ class DepthAnythingTeacher:
 
     @cached_property
     def _model(self) -> Any:
-        if self.config.device == "cuda" and not torch.cuda.is_available():
-            raise ConfigError(f"teacher.depth_anything.device: torch {torch.__version__} sees no CUDA GPU; give cpu")
+        require_device(self.config.device, "teacher.depth_anything.device")
         return self.files.load().to(self.config.device, getattr(torch, self.config.dtype))
 
     @torch.no_grad()

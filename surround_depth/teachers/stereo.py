@@ -20,6 +20,7 @@ from torch import Tensor
 from surround_depth.config import StrictModel
 from surround_depth.errors import ConfigError, DataError
 from surround_depth.files import file_sha256
+from surround_depth.teachers.device import Device, require_device
 from surround_depth.teachers.stereo_checkpoint import WEIGHTS_NAME, load_stereo, read_stereo_config
 from surround_depth.teachers.stereo_net import FEATURE_STRIDE, StereoNet, both_views
 from surround_depth.teachers.stereo_trust import disparity_trust
@@ -33,6 +34,8 @@ class StereoTeacherConfig(StrictModel):
     """Of its checkpoint."""
     far_m: float = Field(default=120.0, gt=0.0)
     """What it puts beyond is called sky: it learnt a disparity of 0 there, and cannot tell it from what is so far."""
+    device: Device = "cpu"
+    """Where it runs; a loader's workers (`data.n_workers`) cannot share a GPU."""
 
 
 class StereoTeacher:
@@ -52,7 +55,7 @@ class StereoTeacher:
         if config.directory is None:
             raise ConfigError("teacher.stereo.directory is missing: kind 'stereo' needs a checkpoint directory")
         self._directory = Path(config.directory).expanduser()
-        self._far_m = config.far_m
+        self._far_m, self._device = config.far_m, config.device
         self._provenance = read_stereo_config(self._directory).provenance
         folder = self._directory.resolve()
         self.name = f"stereo {folder.parent.name}/{folder.name} ({self._provenance.get('commit', 'no commit')})"
@@ -103,14 +106,15 @@ class StereoTeacher:
         """Return what the network says of a picture [H, W, 3] whose partner lies to its right."""
         net = self._net
         with torch.inference_mode():
-            output, right_px = both_views(net, _to_unit(left), _to_unit(right))
-            left_px = output.disparity_px[0].clamp(min=0.0).numpy()
-        trust = disparity_trust(left_px, right_px[0].clamp(min=0.0).numpy())
-        return _Seen(left_px, trust, output.features[0].numpy().astype(np.float16))
+            output, of_right_px = both_views(net, *(_to_unit(one).to(self._device) for one in (left, right)))
+            left_px, right_px = (one[0].clamp(min=0.0).cpu().numpy() for one in (output.disparity_px, of_right_px))
+        trust = disparity_trust(left_px, right_px)
+        return _Seen(left_px, trust, output.features[0].cpu().numpy().astype(np.float16))
 
     @cached_property
     def _net(self) -> StereoNet:
-        return load_stereo(self._directory)
+        require_device(self._device, "teacher.stereo.device")
+        return load_stereo(self._directory).to(self._device)
 
 
 @dataclass(frozen=True)

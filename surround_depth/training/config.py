@@ -120,10 +120,20 @@ class DataConfig(DataSetConfig):
     """`train` scores the very samples that train: whether the student can learn them at all. It says nothing else."""
     lidar_sweeps: SweepConfig = SweepConfig()
     """Of training samples; see `data.lidar_accumulate`. Validation and baselines keep the sample's own sweep."""
+    lidar_beams: int | None = Field(default=None, ge=1)
+    """Training samples keep the points of so many beams, spread evenly: what a cheaper LiDAR would give."""
+    max_train_drives: int | None = Field(default=None, ge=1)
+    """Of each data set, train on so many of the drives that may, spread evenly: what less data would give."""
     cache: bool = True
     """Keep prepared samples in memory, in every worker: about 3.5 MB each at 6 x 192 x 352, 2.4 MB more with the
     photometric term's context. With zoom or shift their recordings are kept, about 9 MB each for rendered 352 x 640."""
     n_workers: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _beams_of_one_sweep(self) -> DataConfig:
+        if self.lidar_beams is not None and self.lidar_sweeps != SweepConfig():
+            raise ValueError("lidar_beams is for a sample's own sweep; leave it out, or lidar_sweeps")
+        return self
 
     def sets(self) -> dict[str, DataSetConfig]:
         """Return every data set by the key that errors and the origin of a run call it."""

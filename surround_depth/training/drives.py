@@ -76,7 +76,7 @@ def _open_set(key: str, config: DataSetConfig, run: DataConfig) -> DriveSet:
     train_data = _open(config, config.train_split)
     val_data = train_data if config.val_split == config.train_split else _open(config, config.val_split)
     train, val = split_scenes(train_data.scenes(), val_data.scenes(), config, key)
-    train_drives = first_samples(map(train_data.sequence, train), run.limit_samples)
+    train_drives = first_samples(map(train_data.sequence, evenly(train, run.max_train_drives)), run.limit_samples)
     if run.validate_on == "train":
         return DriveSet(key, config, train_data, train_data, train_drives, train_drives)
     val_drives = first_samples(map(val_data.sequence, val), run.limit_samples)
@@ -93,6 +93,13 @@ def _exists(folder: str) -> bool:
         return Path(folder).expanduser().is_dir()
     except (OSError, RuntimeError):  # a name too long for the disk, no permission; no such user
         return False
+
+
+def evenly(scenes: tuple[str, ...], n: int | None) -> tuple[str, ...]:
+    """Return `n` of the scenes, spread evenly over their list; all of them where there are no more, or n is None."""
+    if n is None or n >= len(scenes):
+        return scenes
+    return tuple(scenes[int((i + 0.5) * len(scenes) / n)] for i in range(n))
 
 
 def split_scenes(

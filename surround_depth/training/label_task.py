@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from surround_depth.data.sample import SampleSequence
 from surround_depth.imaging import InputSpec
 from surround_depth.losses.build import needs_patches
-from surround_depth.teachers.build import TeacherConfig
+from surround_depth.teachers.build import SingleTeacherConfig, TeacherConfig
+from surround_depth.teachers.device import Device
 from surround_depth.teachers.patches import patch_windows, window_label_id
 from surround_depth.training.config import TrainConfig
 from surround_depth.training.drives import Drives
@@ -56,19 +57,21 @@ def label_task(config: TrainConfig, drives: Drives, *, validation: bool = False)
     return LabelTask(once, tuple(dict.fromkeys(specs)), windows=needs_patches(config.loss))
 
 
-def teacher_on(device: Literal["cpu", "cuda"], config: TeacherConfig) -> TeacherConfig:
+def teacher_on(device: Device, config: TeacherConfig) -> TeacherConfig:
     """Return the same teacher with its model on `device` and nothing kept; neither labels nor fingerprint depend on it.
 
     A run's own setting is that of the loader's workers, who cannot share a GPU.
     """
-    place: dict[str, Any] = {
-        "cache": None,
-        "depth_anything": config.depth_anything.model_copy(update={"device": device}),
-    }
+    place: dict[str, Any] = {"cache": None, **_models_on(device, config)}
     if (pair := config.assistant) is not None:
         moved = {
-            role: one.model_copy(update={"depth_anything": one.depth_anything.model_copy(update={"device": device})})
+            role: one.model_copy(update=_models_on(device, one))
             for role, one in (("primary", pair.primary), ("assistant", pair.assistant))
         }
-        return config.model_copy(update={**place, "assistant": pair.model_copy(update=moved)})
+        place["assistant"] = pair.model_copy(update=moved)
     return config.model_copy(update=place)
+
+
+def _models_on(device: Device, config: TeacherConfig | SingleTeacherConfig) -> dict[str, Any]:
+    models = {name: getattr(config, name) for name in ("depth_anything", "student", "stereo")}
+    return {name: model.model_copy(update={"device": device}) for name, model in models.items()}

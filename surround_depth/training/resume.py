@@ -17,7 +17,7 @@ from surround_depth.training.rng import set_rng_states
 from surround_depth.training.state import StoredState, TensorFiles
 
 _MAY_DIFFER = re.compile(
-    r"watch\..*|teacher\.(.*\.)?directory|teacher\.cache|data\.(n_workers|cache|root|joint\.\d+\.root)"
+    r"watch\..*|teacher\.(.*\.)?(directory|device)|teacher\.cache|data\.(n_workers|cache|root|joint\.\d+\.root)"
 )
 """What a run looks at, keeps and how it loads changes no weight; nor where data and labels lie: they have hashes."""
 

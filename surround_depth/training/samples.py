@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surround_depth.data.lidar_accumulate import accumulated_sweep
+from surround_depth.data.lidar_beams import with_beams
 from surround_depth.data.lidar_labels import visible_lidar
 from surround_depth.data.network_truth import TruthKind, truth_depth_m, truth_kinds, truth_sky
 from surround_depth.data.sample import RecordedSequence, Sample, SampleSequence
@@ -235,6 +236,7 @@ class SampleStore:
         cache: prepared samples stay in memory; of a sample that is framed otherwise, its recording does (encoded
             pictures, LiDAR, dense truth), so that another framing costs no reading.
         sweeps: LiDAR sweeps around each sample that are laid over its own for its labels; `truths_m` keeps its own.
+        n_beams: of the sample's own sweep, the points of so many beams alone are labels; None takes all.
         context_gap_s: where given, samples carry the pictures of the moments before and after them in their sequence,
             unless those are further away (`PhotometricConfig.context_gap_s`).
 
@@ -249,12 +251,13 @@ class SampleStore:
         *,
         cache: bool,
         sweeps: SweepConfig = SweepConfig(),  # noqa: B008  # frozen
+        n_beams: int | None = None,
         context_gap_s: float | None = None,
     ) -> None:
         lacking = [sequence.name for sequence in sequences if not isinstance(sequence, RecordedSequence)]
         if sweeps != SweepConfig() and lacking:
             raise ConfigError(f"data.lidar_sweeps: drive {lacking[0]} has no sweeps around its samples; give 0 and 0")
-        self._sweeps = sweeps
+        self._sweeps, self._n_beams = sweeps, n_beams
         self._context_gap_s = context_gap_s
         self._places = [(sequence, i) for sequence in sequences for i in range(len(sequence))]
         self._first = _first_indices(self._places)
@@ -308,8 +311,10 @@ class SampleStore:
         return tuple(found)
 
     def _labelled(self, index: int) -> Sample:
-        """Return a sample with the sweeps that its labels come from as its LiDAR."""
+        """Return a sample with what its labels come from as its LiDAR: sweeps laid over its own, or beams of it."""
         sample = self._recorded(index)
+        if self._n_beams is not None and sample.lidar is not None:
+            return replace(sample, lidar=with_beams(sample.lidar, self._n_beams))
         sequence, i = self._places[index]
         if self._sweeps == SweepConfig() or sample.lidar is None or not isinstance(sequence, RecordedSequence):
             return sample

@@ -55,6 +55,7 @@ def open_stages(config: TrainConfig, drives: Drives, teacher: Teacher | None, *,
             preparer,
             cache=config.data.cache,
             sweeps=config.data.lidar_sweeps,
+            n_beams=config.data.lidar_beams,
             context_gap_s=config.loss.photometric.context_gap_s,
         )
 

@@ -22,6 +22,7 @@ from surround_depth.files import file_sha256
 from surround_depth.models.checkpoint import CONFIG_NAME, WEIGHTS_NAME, Checkpoint, load_student, read_checkpoint_config
 from surround_depth.models.student import StudentOutput
 from surround_depth.teachers.build import StudentTeacherConfig, TeacherConfig, build_teacher
+from surround_depth.teachers.device import require_device
 from surround_depth.teachers.label_cache import CachedTeacher
 from surround_depth.teachers.patches import RAY_STRIDE
 from surround_depth.teachers.teacher import Teacher, TeacherInput, TeacherLabel
@@ -62,7 +63,7 @@ class StudentTeacher:
             raise ConfigError("teacher.student.directory is missing: kind 'student' needs a checkpoint directory")
         self._directory = Path(config.directory).expanduser()
         self._config = read_checkpoint_config(self._directory)
-        self.metric = config.metric
+        self.metric, self._device = config.metric, config.device
         folder = self._directory.resolve()
         self.name = f"student {folder.parent.name}/{folder.name} ({self._config.provenance.get('commit', 'no commit')})"
 
@@ -97,23 +98,29 @@ class StudentTeacher:
                 f"{sample.sample_id}: a student looks along rays, and none are given; pass rays and T_ego_cam"
             )
         height_px, width_px = (RAY_STRIDE * n for n in sample.rays.shape[1:3])
-        output = self._run(sample, _resized(sample.images, height_px, width_px))
-        inverse_per_m = _resized(1.0 / output.depth_m[0].numpy(), *sample.images.shape[1:3])
+        depth_m, seen = self._run(sample, _resized(sample.images, height_px, width_px))
+        inverse_per_m = _resized(1.0 / depth_m, *sample.images.shape[1:3])
         living = sample.camera_valid[:, None, None]
         sky = (inverse_per_m < 1.0 / (_FAR_SHARE * self._config.student.bins.max_depth_m)) & living
-        features = np.where(sample.camera_valid[:, None, None, None], output.features[0].numpy(), 0.0)
+        features = np.where(sample.camera_valid[:, None, None, None], seen, 0.0)
         return TeacherLabel(inverse_per_m.astype(np.float32), living & ~sky, sky, features.astype(np.float16))
 
-    def _run(self, sample: TeacherInput, images: NDArray[np.uint8]) -> StudentOutput:
+    def _run(self, sample: TeacherInput, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the depth [N, H, W] of the student and its features [N, C, h, w]."""
         student = self._checkpoint.student  # built outside: an encoder probes itself with gradients
         given = (images, sample.rays, sample.T_ego_cam, sample.camera_valid.astype(np.float32))
         with torch.inference_mode():
-            output: StudentOutput = student(*(torch.from_numpy(np.asarray(one))[None] for one in given))
-        return output
+            output: StudentOutput = student(
+                *(torch.from_numpy(np.asarray(one))[None].to(self._device) for one in given)
+            )
+        return output.depth_m[0].cpu().numpy(), output.features[0].cpu().numpy()
 
     @cached_property
     def _checkpoint(self) -> Checkpoint:
-        return load_student(self._directory)
+        require_device(self._device, "teacher.student.device")
+        loaded = load_student(self._directory)
+        loaded.student.to(self._device)
+        return loaded
 
 
 def _resized(pictures: NDArray[Any], height_px: int, width_px: int) -> NDArray[Any]:

@@ -198,6 +198,24 @@ def test_what_teaches_comes_first_and_once_and_a_new_teacher_makes_new_students(
     assert fake.go(study, tmp_path)[0] == ["tiny-taught-0", "tiny-taught-1"]
 
 
+def test_a_stereo_network_may_move_and_another_one_makes_new_students(make_study: MakeStudy, tmp_path: Path) -> None:
+    network = tmp_path / "network"
+    network.mkdir()
+    (network / "model.safetensors").write_text("weights")
+
+    def study(directory: Path) -> StudyConfig:
+        teacher = {"kind": "stereo", "stereo": {"directory": str(directory)}}
+        rows = {"default": {"what": "as it is"}, "pairs": {"what": "learns", "overrides": {"teacher": teacher}}}
+        return make_study(rows=rows, seeds=[0])
+
+    fake = FakeTrainer()
+    assert fake.go(study(network), tmp_path)[0] == ["tiny-default-0", "tiny-pairs-0"]
+    network.rename(tmp_path / "elsewhere")
+    assert fake.go(study(tmp_path / "elsewhere"), tmp_path)[0] == []
+    (tmp_path / "elsewhere" / "model.safetensors").write_text("others")
+    assert fake.go(study(tmp_path / "elsewhere"), tmp_path)[0] == ["tiny-pairs-0"]
+
+
 def test_a_teacher_that_fails_teaches_nobody(make_study: MakeStudy, tmp_path: Path) -> None:
     study, fake = make_study(rows=TAUGHT, teacher="wide", seeds=[0]), FakeTrainer(broken=("tiny-wide-0",))
     trained, _, errors = fake.go(study, tmp_path)

@@ -17,7 +17,7 @@ from surround_depth.studies.results import read_results
 from surround_depth.studies.run import runs_of
 from surround_depth.studies.runs import complete
 from surround_depth.studies.table import markdown
-from surround_depth.studies.trainer import score_on_one_thread
+from surround_depth.studies.trainer import Scoring
 
 
 @pytest.mark.slow
@@ -36,7 +36,7 @@ def test_a_study_from_seeds_to_table(
         for name, entry in study.sets.items():
             render_set(tmp_path / "data" / name, entry, drives.append)
     assert drives == ["scene-0010", "scene-0011", "scene-0020"]  # once
-    outcomes = list(complete(runs_of(study, tmp_path), train, score_on_one_thread))
+    outcomes = list(complete(runs_of(study, tmp_path), train, Scoring()))
     assert [outcome.error for outcome in outcomes] == [None, None]
     results = read_results(study, tmp_path)
     for row in study.rows:

@@ -17,7 +17,7 @@ from surround_depth.frame import PointCloud
 from surround_depth.imaging import InputSpec
 from surround_depth.training import drives
 from surround_depth.training.config import DataConfig, DataSetConfig
-from surround_depth.training.drives import open_drives, split_scenes
+from surround_depth.training.drives import evenly, open_drives, split_scenes
 from surround_depth.training.first_samples import CutDrive, first_samples
 from surround_depth.training.samples import SamplePreparer, SampleStore
 
@@ -162,3 +162,15 @@ def test_a_cut_drive_keeps_the_sweeps_of_the_whole(tmp_path: Path) -> None:
     assert len(store) == 2
     with pytest.raises(ConfigError, match="fake-0 cannot be cut"):
         first_samples([replace(FakeSequence(), n_samples=3)], 2)
+
+
+@pytest.mark.parametrize("n,kept", [(None, "abcdefgh"), (9, "abcdefgh"), (2, "cg"), (3, "beg"), (1, "e")])
+def test_fewer_drives_are_spread_evenly(n: int | None, kept: str) -> None:
+    assert "".join(evenly(tuple("abcdefgh"), n)) == kept
+
+
+def test_fewer_drives_train_and_as_many_validate(tmp_path: Path, opened: list[dict[str, Any]]) -> None:
+    config = DataConfig(root=str(tmp_path), val_scenes=("c",), max_train_drives=1)
+    one = open_drives(config).sets[0]
+    assert [drive.name for drive in one.train] == ["b"]
+    assert [drive.name for drive in one.val] == ["c"]

@@ -211,4 +211,5 @@ def test_the_teacher_moves_with_its_assistant() -> None:
     places = [one.depth_anything.device for one in (moved, moved.assistant.primary, moved.assistant.assistant)]
     assert places == ["cuda"] * 3
     assert teacher_on("cpu", moved) == config
-    assert teacher_on("cuda", TeacherConfig()).depth_anything.device == "cuda"
+    alone = teacher_on("cuda", TeacherConfig())
+    assert [alone.depth_anything.device, alone.student.device, alone.stereo.device] == ["cuda"] * 3

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from surround_depth.data.sample import Box, Sample
 from surround_depth.errors import ConfigError
@@ -79,3 +80,23 @@ def test_by_default_the_samples_own_sweep(fake_sequence: Any) -> None:
 def test_a_drive_without_sweeps_is_refused(fake_sequence: Any) -> None:
     with pytest.raises(ConfigError, match=r"data\.lidar_sweeps: drive fake-0 has no sweeps"):
         SampleStore([fake_sequence], SamplePreparer(SPEC, None), cache=False, sweeps=SweepConfig(before=1))
+
+
+def test_fewer_beams_are_fewer_labels_and_truth_keeps_all(fake_sequence: Any) -> None:
+    beam = np.zeros(len(fake_sequence[1].lidar), np.uint8)
+    beam[::4] = 4  # of a sensor of 8, the one that stays
+
+    class Beams(Recorded):
+        def __getitem__(self, index: int) -> Sample:
+            sample = super().__getitem__(index)
+            assert sample.lidar is not None
+            return replace(sample, lidar=replace(sample.lidar, beam=beam[: len(sample.lidar)]))
+
+    preparer = SamplePreparer(SPEC, None)
+    thin = SampleStore([Beams(fake_sequence)], preparer, cache=False, n_beams=1)
+    whole = SampleStore([Beams(fake_sequence)], preparer, cache=False)
+    n_thin, n_whole = (len(store[1].lidar_index) for store in (thin, whole))
+    assert n_whole / 4 <= n_thin < n_whole * 0.7  # points of several beams may share a pixel
+    np.testing.assert_array_equal(thin.truths_m(1)["lidar"], whole.truths_m(1)["lidar"])
+    with pytest.raises(ValidationError, match=r"lidar_beams is for a sample's own sweep"):
+        DataConfig.model_validate({"root": "r", "lidar_sweeps": {"before": 1}, "lidar_beams": 4})
