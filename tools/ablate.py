@@ -43,13 +43,17 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def render(study: StudyConfig, out: Path) -> None:
-    """Render every set of the study that is not there yet."""
+def render(study: StudyConfig, runs: list[Run], out: Path) -> None:
+    """Render what these runs are trained and scored on, where it is not there yet."""
     from tqdm import tqdm
 
     from surround_depth.studies.data import render_set
 
+    used = {study.set_of(one.row) for run in runs for one in (run, run.teacher) if one is not None}
+    used |= {entry.set for entry in study.evaluation}
     for name, entry in study.sets.items():
+        if name not in used:
+            continue
         with tqdm(total=entry.n_drives, unit="drive", desc=f"set {name}", leave=False, delay=1.0) as bar:
             render_set(out / "data" / name, entry, partial(_advance, bar))
 
@@ -92,11 +96,12 @@ def main() -> int:
     from surround_depth.studies.table import as_dict, markdown
 
     study = load_study(arguments.study, arguments.set)
-    for one in runs_of(study, arguments.out, arguments.rows, arguments.seeds):
+    asked = runs_of(study, arguments.out, arguments.rows, arguments.seeds)
+    for one in asked:
         _ = one.config  # an unknown row is better known now than after the rendering
     failed = 0
     if not arguments.table:
-        render(study, arguments.out)
+        render(study, asked, arguments.out)
         for runs in stages(study, arguments.out, arguments.rows, arguments.seeds):
             failed += run(runs, arguments.device)
     results = read_results(study, arguments.out)
