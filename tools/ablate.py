@@ -68,12 +68,13 @@ def run(runs: list[Run], device: str) -> int:
     from surround_depth.studies.trainer import Scoring, TrainingCommand
 
     start_s, worked, failed = time.monotonic(), 0, 0
-    print(f"{len(runs)} students", flush=True)
+    n_students = len({(one.row, one.seed) for run in runs for one in (run, run.teacher) if one is not None})
+    print(f"{n_students} students", flush=True)
     for done, outcome in enumerate(complete(runs, TrainingCommand(TRAINING_SCRIPT, device), Scoring(device)), 1):
         worked += outcome.trained_s + outcome.scored_s > 1.0  # what lay there says nothing about the time left
-        left_min = (time.monotonic() - start_s) / max(worked, 1) * (len(runs) - done) / 60.0
+        left_min = (time.monotonic() - start_s) / max(worked, 1) * (n_students - done) / 60.0
         failed += outcome.error is not None
-        print(f"[{done}/{len(runs)}] {describe(outcome)}; about {max(left_min, 0.0):.0f} min left", flush=True)
+        print(f"[{done}/{n_students}] {describe(outcome)}; about {max(left_min, 0.0):.0f} min left", flush=True)
     return failed
 
 

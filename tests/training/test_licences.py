@@ -69,6 +69,8 @@ def test_starting_weights_bind_by_what_they_inherit_and_silence_is_strictest() -
         ("code MIT, weights CC BY-NC 4.0", "CC BY-NC 4.0", "attribution non-commercial"),
         ("CC BY 4.0, for non-commercial use", "CC BY 4.0, for non-commercial use", "attribution non-commercial"),
         ("none stated", "none stated", "unknown"),
+        ("apache-2.0", "Apache-2.0", "attribution"),  # as model hubs write them
+        ("cc-by-nc-4.0", "CC BY-NC 4.0", "attribution non-commercial"),
     ],
 )
 def test_of_several_licences_in_one_text_the_strictest_binds(licence: str, name: str, terms: str) -> None:

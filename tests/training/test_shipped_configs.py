@@ -11,6 +11,7 @@ import torch
 from box_tree import rendered
 from box_world import BoxDrive
 from sweep_tree import add_sweeps
+from tiny_depth_models import save_depth_anything
 from whole_trees import write_nuscenes
 
 from surround_depth.config import load_config
@@ -62,6 +63,7 @@ def trees(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for rig in ("nuscenes", "ddad", "ring5"):
         # where a dry run renders its own; without a note nobody asks how it was rendered
         write_nuscenes(root / f"synthetic-{rig}-dry-run", [drive(TRAINS, rig), drive(JUDGES, rig)])
+    save_depth_anything(root / "depth_anything")
     (root / "train.txt").write_text(f"{TRAINS}\n")
     (root / "val.txt").write_text(f"{JUDGES}\n")
     return root
@@ -73,6 +75,9 @@ def pointed_at(trees: Path, name: str) -> TrainConfig:
     overrides = [f"input={SIZE}", "student.preset=nano", "optim.batch_size=2"]
     if config.coarse is not None:
         overrides += ["coarse.input={height_px: 64, width_px: 64}"]
+    if config.teacher.kind == "depth_anything":
+        teacher = f"source: {trees}/depth_anything, short_side_px: 28, licence: apache-2.0"
+        overrides += [f"teacher.depth_anything={{{teacher}}}"]
     for key, one in config.data.sets().items():
         if one.render:
             overrides += [f"{key}.root={trees}/synthetic-{one.rendering.rig}"]
