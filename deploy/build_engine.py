@@ -2,7 +2,8 @@
 """Compile a checkpoint into an engine directory, proven in metres against torch.
 
 python deploy/build_engine.py --checkpoint out/student --out build/student
-python deploy/build_engine.py --checkpoint out/student --out build/student_rtx --engine tensorrt_rtx
+python deploy/build_engine.py --checkpoint out/student --out build/student_rtx --engine tensorrt_rtx --precision fp16
+python deploy/build_engine.py --checkpoint out/student --out build/student_int8 --precision int8 --calibration DATA
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from surround_depth.errors import ConfigError, DataError, run_cli
 
 ENGINES = ("onnxruntime", "tensorrt", "tensorrt_rtx")
+PRECISIONS = ("fp32", "fp16", "int8")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -21,12 +23,17 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--checkpoint", type=Path, required=True, help="folder with model.safetensors and config.json")
     parser.add_argument("--out", type=Path, required=True, help="engine folder to write, for example build/student")
     parser.add_argument("--engine", choices=ENGINES, default="onnxruntime", help="default: onnxruntime, for the CPU")
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="default: fp32; fp16 is for GPUs")
     parser.add_argument("--cameras", type=int, default=6, help="camera slots; a rig may use fewer (default 6)")
     parser.add_argument("--size", metavar="HxW", help="network resolution, multiples of 32 (default: as trained)")
     parser.add_argument("--data", type=Path, help="drive to prove on (default: structured random images)")
     parser.add_argument(
-        "--dataset", choices=("synthetic", "nuscenes", "ddad"), default="synthetic", help="kind of --data"
+        "--dataset",
+        choices=("synthetic", "nuscenes", "ddad"),
+        default="synthetic",
+        help="kind of --data and --calibration",
     )
+    parser.add_argument("--calibration", type=Path, help="int8: drive to read activation ranges off (default: --data)")
     parser.add_argument("--parity-frames", type=int, default=4, help="frames of the parity report (default 4)")
     parser.add_argument("--workspace-mib", type=int, default=2048, help="TensorRT: memory of a layer (default 2048)")
     return parser.parse_args()
@@ -51,8 +58,10 @@ def main() -> None:
         out=arguments.out,
         engine=arguments.engine,
         n_cameras=arguments.cameras,
+        precision=arguments.precision,
         input=input_spec,
         data=DriveSource(arguments.dataset, arguments.data) if arguments.data else None,
+        calibration=DriveSource(arguments.dataset, arguments.calibration) if arguments.calibration else None,
         n_parity_frames=arguments.parity_frames,
         workspace_mib=arguments.workspace_mib,
         command=command_line(),

@@ -11,8 +11,8 @@ from surround_depth.export.checkpoint import DEFAULT_CAMERAS, TrainedStudent, re
 from surround_depth.export.frames import DriveSource, ProofFrames, proof_frames
 from surround_depth.export.machine import describe_machine, engine_versions
 from surround_depth.export.manifest import record_file, require_replaceable, write_manifest
-from surround_depth.export.onnx_graph import export_onnx
 from surround_depth.export.parity import Rung, measure_parity, parity_table, require_parity
+from surround_depth.export.precision import export_at, require_precision
 from surround_depth.export.tensorrt_build import (
     DEFAULT_WORKSPACE_MIB,
     LAYERS_NAME,
@@ -24,7 +24,7 @@ from surround_depth.export.tensorrt_build import (
 from surround_depth.files import atomic_directory
 from surround_depth.imaging import InputSpec
 from surround_depth.inference.backend import Backend, EngineSpec
-from surround_depth.inference.manifest import EngineKind, Manifest, ParityRecord, TensorRTRecord
+from surround_depth.inference.manifest import EngineKind, Manifest, ParityRecord, Precision, TensorRTRecord
 from surround_depth.inference.onnxruntime_backend import OnnxRuntimeBackend
 from surround_depth.inference.tensorrt_backend import TensorRTBackend
 from surround_depth.inference.tensorrt_library import cuda_device_count
@@ -34,6 +34,7 @@ ONNX_NAME = "model.onnx"
 PLAN_NAME = "model.plan"
 PARITY_NAME = "parity.md"
 DEFAULT_PARITY_FRAMES = 4
+N_CALIBRATION_FRAMES = 16
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,15 @@ class BuildRequest:
     checkpoint: Path
     out: Path
     engine: EngineKind = "onnxruntime"
+    precision: Precision = "fp32"
     n_cameras: int = DEFAULT_CAMERAS
     input: InputSpec | None = None
     """None: the resolution the student was trained at."""
     data: DriveSource | None = None
     """Drives to prove parity on; None: structured random images."""
     n_parity_frames: int = DEFAULT_PARITY_FRAMES
+    calibration: DriveSource | None = None
+    """int8: drives to read the activations' ranges off; None: `data`."""
     workspace_mib: int = DEFAULT_WORKSPACE_MIB
     command: str = ""
     """As the user typed it; stands in the manifest."""
@@ -66,14 +70,20 @@ def build_engine(request: BuildRequest, report: Callable[[str], None] = lambda l
         DataError: the checkpoint or the drive cannot be read.
     """
     require_replaceable(request.out)
+    require_precision(request.engine, request.precision)
     if request.engine != "onnxruntime":
         require_buildable(request.engine)
     checkpoint = read_trained_student(request.checkpoint)
     spec = checkpoint.engine_spec(request.n_cameras, request.input)
     frames = proof_frames(spec, request.data, request.n_parity_frames)
+    calibration = _calibration(request, spec)
     with atomic_directory(request.out) as folder:
-        report(f"export   {spec.n_cameras} cameras x {spec.input.height_px} x {spec.input.width_px}, opset 18")
-        export_onnx(checkpoint.student, spec, folder / ONNX_NAME)
+        size = f"{spec.n_cameras} cameras x {spec.input.height_px} x {spec.input.width_px}"
+        report(f"export   {size}, opset 18, {request.precision}")
+        if calibration is not None:
+            report(f"         (ranges of int8 off {len(calibration.frames)} frames, {calibration.name})")
+        ranges = calibration.network_inputs(spec.input) if calibration is not None else ()
+        export_at(request.precision, checkpoint.student, spec, folder / ONNX_NAME, ranges)
         record = None
         if request.engine != "onnxruntime":
             report(f"compile  {request.engine} (log: {LOG_NAME})")
@@ -86,6 +96,12 @@ def build_engine(request: BuildRequest, report: Callable[[str], None] = lambda l
         manifest = _manifest(request, checkpoint, spec, folder, record, rungs[-1])
         write_manifest(folder, manifest)
     return manifest
+
+
+def _calibration(request: BuildRequest, spec: EngineSpec) -> ProofFrames | None:
+    if request.precision != "int8":
+        return None
+    return proof_frames(spec, request.calibration or request.data, N_CALIBRATION_FRAMES)
 
 
 def _plan_files(folder: Path) -> PlanFiles:
@@ -102,17 +118,19 @@ def _prove(
 ) -> list[ParityRecord]:
     """The ladder: torch against ONNX Runtime always, and against the plan where a GPU can run it."""
     inputs = frames.network_inputs(spec.input)
-    candidates: list[Rung] = [Rung("onnxruntime fp32", OnnxRuntimeBackend((folder / ONNX_NAME).read_bytes(), spec))]
+    candidates: list[Rung] = [
+        Rung(f"onnxruntime {request.precision}", OnnxRuntimeBackend((folder / ONNX_NAME).read_bytes(), spec))
+    ]
     if record is not None and cuda_device_count() > 0:
         plan = (folder / PLAN_NAME).read_bytes()
         backend: Backend = TensorRTBackend(plan, spec, kind=record.library, build=record)
-        candidates.append(Rung(f"{record.library} fp32", backend))
+        candidates.append(Rung(f"{record.library} {request.precision}", backend))
     reference = Rung("torch fp32", TorchBackend(checkpoint.student, spec))
     rungs = []
     for candidate in candidates:
         with candidate.backend:
             rungs.append(measure_parity(reference, candidate, inputs, frames.name))
-        require_parity(rungs[-1], "fp32")
+        require_parity(rungs[-1], request.precision)
     return rungs
 
 
@@ -127,7 +145,7 @@ def _manifest(
     return Manifest(
         schema_version=1,
         engine=request.engine,
-        precision="fp32",
+        precision=request.precision,
         n_cameras=spec.n_cameras,
         input=spec.input,
         min_depth_m=spec.min_depth_m,
