@@ -16,6 +16,8 @@ from surround_depth.teachers.simulated import SimulatedTeacher, SimulatedTeacher
 from surround_depth.teachers.stereo import StereoTeacher, StereoTeacherConfig
 from surround_depth.teachers.teacher import Teacher
 
+Alignment = Literal["image", "local"]
+
 
 class StudentTeacherConfig(StrictModel):
     """A trained student of this project as teacher."""
@@ -57,6 +59,9 @@ class TeacherConfig(StrictModel):
     assistant: AssistantConfig | None = None
     student: StudentTeacherConfig = StudentTeacherConfig()
     stereo: StereoTeacherConfig = StereoTeacherConfig()
+    alignment: Alignment = "image"
+    """How its depth is brought to metres. `image`: by one scale and shift per image, from LiDAR (a metric teacher keeps
+    its metres). `local`: then each piece of it is drawn to the LiDAR around it (`teachers.anchoring`)."""
     cache: str | None = None
     """Folder of labels that `tools/cache_teacher.py` made; what is not in it, the teacher says anew."""
 

@@ -107,7 +107,7 @@ class Trainer:
         """Return the losses, in float32: the mixed precision ends with the forward pass of `module`."""
         output = module(batch.images, batch.rays, batch.T_ego_cam, batch.camera_valid)
         bins = self.student.config.bins
-        targets = make_targets(batch, bins)
+        targets = make_targets(batch, bins, self.config.teacher.alignment)
         return training_loss(output, targets, self.config.loss, bins=bins, progress=progress, adapters=self.adapters)
 
     @torch.no_grad()

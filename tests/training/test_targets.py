@@ -89,3 +89,12 @@ def test_features_are_kept_where_losses_ask_for_them_and_turn_with_the_picture(f
 def test_features_that_no_teacher_brings_are_refused(teacher: PlaneTeacher | None, fake_sequence) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ConfigError, match=r"teacher (none|plane) brings no features"):
         SamplePreparer(SPEC, teacher, LabelWants(features=True)).prepare(fake_sequence[0])
+
+
+def test_local_alignment_draws_the_teacher_to_the_lidar(fake_sequence) -> None:  # type: ignore[no-untyped-def]
+    batch = collate([SamplePreparer(SPEC, PlaneTeacher(metric=True)).prepare(fake_sequence[0])])
+    whole, local = make_targets(batch, BINS), make_targets(batch, BINS, "local")
+    on_lidar = whole.lidar_mask & whole.teacher_mask
+    errors = [((t.teacher_m / t.lidar_m)[on_lidar].log().abs()).median() for t in (whole, local)]
+    assert errors[1] < 0.5 * errors[0]
+    assert torch.equal(whole.teacher_mask, local.teacher_mask)
