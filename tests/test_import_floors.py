@@ -47,7 +47,7 @@ HEAVY_OWNERS = {
     "onnx": ("export",),
     "scipy": ("metrics.cloud",),
     "onnxscript": ("export",),
-    "onnxruntime": ("inference.onnxruntime_backend",),
+    "onnxruntime": ("inference.onnxruntime_backend", "export.quantize"),
     "tensorrt": ("inference.tensorrt_library",),
     "tensorrt_rtx": ("inference.tensorrt_library",),
     "cuda": ("inference.cuda_memory",),

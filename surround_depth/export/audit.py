@@ -6,22 +6,22 @@ a graph that passes here is one that parses everywhere and means the same everyw
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
 
 import onnx
 
 from surround_depth.errors import EngineMismatchError
+from surround_depth.export.audit_precision import precision_findings
+from surround_depth.export.graph_names import describe_node
 from surround_depth.inference.backend import EngineSpec
 
 OPSET = 18
 """From opset 20 the parsers of TensorRT 10.x to 11.1 read bilinear GridSample as NEAREST (NVIDIA/TensorRT#4646)."""
-SCOPE_KEY = "pkg.torch.onnx.name_scopes"
 MAX_NODES = 20_000
 MAX_GRAPH_BYTES = 2**31 - 1
 
 _REFUSED_OPS = {
-    "GridSample": "read as NEAREST by several parsers; sample with gathers, or outside the graph",
+    "GridSample": "several parsers read bilinear as NEAREST, none reads 5-D; sample with gathers",
     "Inverse": "no engine has it; write the closed form",
     "Det": "no engine has it; write the closed form",
     "Attention": "an opset-23 node that crashes the TensorRT builder; use MatMul and Softmax",
@@ -40,7 +40,9 @@ def audit_graph(model: onnx.ModelProto, spec: EngineSpec) -> None:
     """
     findings = [*_file_findings(model), *_tensor_findings(model, spec), *_uint8_findings(model)]
     for node in model.graph.node:
-        findings += [f"{_describe(node)}: {reason}" for reason in _node_findings(node)]
+        findings += [f"{describe_node(node)}: {reason}" for reason in _node_findings(node)]
+    if not findings:  # types are inferred of a graph that is otherwise sound
+        findings += precision_findings(model)
     if findings:
         raise EngineMismatchError("the graph is not for engines: " + "; ".join(findings))
 
@@ -90,7 +92,7 @@ def _tensor_findings(model: onnx.ModelProto, spec: EngineSpec) -> Iterator[str]:
 def _uint8_findings(model: onnx.ModelProto) -> Iterator[str]:
     for node in model.graph.node:
         if "images" in node.input and node.op_type != "Cast":
-            yield f"{_describe(node)}: reads the uint8 input; Cast must come first, engines take nothing else on it"
+            yield f"{describe_node(node)}: reads the uint8 input; Cast must come first, engines take nothing else on it"
 
 
 def _node_findings(node: onnx.NodeProto) -> Iterator[str]:
@@ -106,19 +108,3 @@ def _node_findings(node: onnx.NodeProto) -> Iterator[str]:
             yield "cubic resize with exclude_outside; engines ignore it"
         if len(node.input) > 1 and node.input[1]:
             yield "resize with a region of interest; crop before it"
-
-
-def _describe(node: onnx.NodeProto) -> str:
-    return f"{node.op_type} {node.name!r} of module {module_path(node)!r}"
-
-
-def module_path(node: onnx.NodeProto) -> str:
-    """Return the dotted module that made a node, as the exporter recorded it ("?" for a graph of another origin)."""
-    for entry in node.metadata_props:
-        if entry.key == SCOPE_KEY:
-            try:
-                scopes = [scope for scope in ast.literal_eval(entry.value) if scope]
-            except (ValueError, SyntaxError):
-                break
-            return str(scopes[-2] if len(scopes) > 1 else scopes[-1]) if scopes else "?"
-    return "?"

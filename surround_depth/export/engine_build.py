@@ -12,7 +12,7 @@ from surround_depth.export.frames import DriveSource, ProofFrames, proof_frames
 from surround_depth.export.machine import describe_machine, engine_versions
 from surround_depth.export.manifest import record_file, require_replaceable, write_manifest
 from surround_depth.export.parity import Rung, measure_parity, parity_table, require_parity
-from surround_depth.export.precision import export_at, require_precision
+from surround_depth.export.precision import export_at, int8_form, require_precision
 from surround_depth.export.tensorrt_build import (
     DEFAULT_WORKSPACE_MIB,
     LAYERS_NAME,
@@ -82,8 +82,14 @@ def build_engine(request: BuildRequest, report: Callable[[str], None] = lambda l
         report(f"export   {size}, opset 18, {request.precision}")
         if calibration is not None:
             report(f"         (ranges of int8 off {len(calibration.frames)} frames, {calibration.name})")
-        ranges = calibration.network_inputs(spec.input) if calibration is not None else ()
-        export_at(request.precision, checkpoint.student, spec, folder / ONNX_NAME, ranges)
+        export_at(
+            request.precision,
+            checkpoint.student,
+            spec,
+            folder / ONNX_NAME,
+            calibration=calibration.network_inputs(spec.input) if calibration is not None else (),
+            form=int8_form(request.engine),
+        )
         record = None
         if request.engine != "onnxruntime":
             report(f"compile  {request.engine} (log: {LOG_NAME})")
@@ -117,7 +123,7 @@ def _prove(
     record: TensorRTRecord | None,
 ) -> list[ParityRecord]:
     """The ladder: torch against ONNX Runtime always, and against the plan where a GPU can run it."""
-    inputs = frames.network_inputs(spec.input)
+    inputs, truth_m = frames.network_inputs(spec.input), frames.truth_m(spec.input)
     candidates: list[Rung] = [
         Rung(f"onnxruntime {request.precision}", OnnxRuntimeBackend((folder / ONNX_NAME).read_bytes(), spec))
     ]
@@ -129,7 +135,7 @@ def _prove(
     rungs = []
     for candidate in candidates:
         with candidate.backend:
-            rungs.append(measure_parity(reference, candidate, inputs, frames.name))
+            rungs.append(measure_parity(reference, candidate, inputs, frames.name, truth_m))
         require_parity(rungs[-1], request.precision)
     return rungs
 

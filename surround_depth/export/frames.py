@@ -7,8 +7,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from surround_depth.data.build import DatasetKind, open_dataset
+from surround_depth.data.network_truth import truth_depth_m, truth_kinds
+from surround_depth.data.sample import Sample
 from surround_depth.errors import DataError
 from surround_depth.frame import EncodedImage, SurroundFrame
 from surround_depth.geometry import rigid
@@ -21,14 +24,28 @@ _R_EGO_FRONT = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])  
 
 @dataclass(frozen=True)
 class ProofFrames:
-    """Frames as recorded, and what they are: the name goes into every report made with them."""
+    """Samples as recorded, and what they are: the name goes into every report made with them."""
 
     name: str
-    frames: tuple[SurroundFrame, ...]
+    samples: tuple[Sample, ...]
+
+    @property
+    def frames(self) -> tuple[SurroundFrame, ...]:
+        """The samples without their truth."""
+        return tuple(sample.frame for sample in self.samples)
 
     def network_inputs(self, spec: InputSpec) -> tuple[NetworkInputs, ...]:
         """Return the frames as an engine of this input reads them, through the one resize of the project."""
         return tuple(network_inputs(frame, spec) for frame in self.frames)
+
+    def truth_m(self, spec: InputSpec) -> tuple[NDArray[np.float32], ...]:
+        """Return the true depth [N, H, W] of each frame's network pixels, NaN where unknown; empty without truth.
+
+        Exact depth where the data has it, else LiDAR.
+        """
+        if not all(truth_kinds(sample) for sample in self.samples):
+            return ()
+        return tuple(truth_depth_m(s, plan_images(s.frame.rig, spec), truth_kinds(s)[0]) for s in self.samples)
 
 
 def network_inputs(frame: SurroundFrame, spec: InputSpec) -> NetworkInputs:
@@ -68,10 +85,10 @@ def timing_frames(spec: EngineSpec, source: DriveSource | None, n_frames: int) -
     if source is None:
         return random_frames(spec, n_frames, dead_cameras=False)
     drive = dataset_frames(source, spec.n_cameras, n_frames)
-    whole = tuple(frame for frame in drive.frames if frame.camera_valid.all())
+    whole = tuple(sample for sample in drive.samples if sample.frame.camera_valid.all())
     if not whole:
-        raise DataError(f"{source.root}: a camera is missing in each of its {len(drive.frames)} frames; ask for more")
-    return replace(drive, frames=whole)
+        raise DataError(f"{source.root}: a camera is missing in each of its {len(drive.samples)} frames; ask for more")
+    return replace(drive, samples=whole)
 
 
 def encode_frame(frame: SurroundFrame) -> SurroundFrame:
@@ -101,10 +118,8 @@ def random_frames(
     """
     rng = np.random.default_rng(seed)
     rig = ring_rig(spec.n_cameras, height_px, width_px)
-    frames = tuple(
-        _random_frame(rig, rng, index, lose_one=dead_cameras and index % 3 == 1) for index in range(n_frames)
-    )
-    return ProofFrames("structured random images", frames)
+    frames = [_random_frame(rig, rng, index, lose_one=dead_cameras and index % 3 == 1) for index in range(n_frames)]
+    return ProofFrames("structured random images", tuple(Sample(frame, lidar=None) for frame in frames))
 
 
 def dataset_frames(source: DriveSource, n_cameras: int, n_frames: int) -> ProofFrames:
@@ -119,10 +134,10 @@ def dataset_frames(source: DriveSource, n_cameras: int, n_frames: int) -> ProofF
     if not places:
         raise DataError(f"{source.root}: no frames in it; python tools/make_synthetic.py renders some")
     chosen = np.unique(np.linspace(0, len(places) - 1, n_frames).astype(int))
-    frames = tuple(places[place][0][places[place][1]].frame for place in chosen)
-    if len(frames[0].rig) != n_cameras:
-        raise DataError(f"{source.root}: its rig has {len(frames[0].rig)} cameras, the engine {n_cameras}")
-    return ProofFrames(f"{source.kind} frames ({source.root.name})", frames)
+    samples = tuple(places[place][0][places[place][1]] for place in chosen)
+    if len(samples[0].frame.rig) != n_cameras:
+        raise DataError(f"{source.root}: its rig has {len(samples[0].frame.rig)} cameras, the engine {n_cameras}")
+    return ProofFrames(f"{source.kind} frames ({source.root.name})", samples)
 
 
 def ring_rig(n_cameras: int, height_px: int, width_px: int) -> Rig:

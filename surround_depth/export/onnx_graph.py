@@ -15,7 +15,8 @@ import onnx
 import torch
 
 from surround_depth.errors import EngineMismatchError
-from surround_depth.export.audit import OPSET, SCOPE_KEY, audit_graph
+from surround_depth.export.audit import OPSET, audit_graph
+from surround_depth.export.graph_names import SCOPE_KEY
 from surround_depth.inference.backend import INPUT_NAMES, OUTPUT_NAMES, EngineSpec
 from surround_depth.models.student import MetricStudent, Student
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import onnx
 
 from surround_depth.errors import EngineMismatchError
+from surround_depth.export.audit import audit_graph
 from surround_depth.export.onnx_graph import export_onnx
-from surround_depth.export.quantize import quantise
+from surround_depth.export.quantize import Int8Form, quantise
 from surround_depth.inference.backend import EngineSpec, NetworkInputs
 from surround_depth.inference.manifest import EngineKind, Precision
 from surround_depth.models.half import HalfStudent
@@ -30,8 +31,19 @@ def require_precision(engine: EngineKind, precision: Precision) -> None:
         )
 
 
+def int8_form(engine: EngineKind) -> Int8Form:
+    """Return the form of int8 that this engine computes in integers."""
+    return "asymmetric" if engine == "onnxruntime" else "symmetric"
+
+
 def export_at(
-    precision: Precision, student: Student, spec: EngineSpec, path: Path, calibration: Sequence[NetworkInputs]
+    precision: Precision,
+    student: Student,
+    spec: EngineSpec,
+    path: Path,
+    *,
+    calibration: Sequence[NetworkInputs] = (),
+    form: Int8Form = "symmetric",
 ) -> onnx.ModelProto:
     """Write the student as an audited ONNX file of this precision and return the graph.
 
@@ -39,7 +51,8 @@ def export_at(
     int8 is the fp32 graph with Q/DQ around its convolutions, see `quantize`.
 
     Args:
-        calibration: frames that int8 reads its ranges off; empty for the others.
+        calibration: frames that int8 reads its ranges off; the others need none.
+        form: of int8.
 
     Raises:
         EngineMismatchError: as `export_onnx` and `quantise`.
@@ -48,4 +61,7 @@ def export_at(
     if precision == "fp16":
         return export_onnx(HalfStudent(student), spec, path)
     graph = export_onnx(student, spec, path)
-    return quantise(graph, calibration, path) if precision == "int8" else graph
+    if precision == "int8":
+        graph = quantise(graph, calibration, path, form=form)
+        audit_graph(graph, spec)
+    return graph

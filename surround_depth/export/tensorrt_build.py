@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,11 @@ DEFAULT_WORKSPACE_MIB = 2048
 LAYERS_NAME = "layers.json"
 LOG_NAME = "build.log"
 TIME_LIMIT_S = 3600.0
+_LISTED_LAYER = re.compile(
+    r"Name: (?P<name>.+), LayerType: (?P<type>\w+), Inputs: \[(?P<inputs>.*?)\](?:, Constants: .*?\])?, "
+    r"Outputs: \[(?P<outputs>.*)\], TacticName"
+)
+_DATATYPE = re.compile(r"Datatype: (\w+)")
 _FLAGS = ("STRONGLY_TYPED", "ProfilingVerbosity.DETAILED")
 
 
@@ -109,28 +116,33 @@ def build_in_process(
     if plan is None:
         raise EngineMismatchError(f"the builder made no plan: {logger.errors() or 'no reason given'}")
     plan_path.write_bytes(bytes(plan))
-    layers_path.write_text(json.dumps(_layers(trt, logger, network, bytes(plan)), indent=1), encoding="utf-8")
+    layers_path.write_text(json.dumps(_layers(trt, logger, bytes(plan)), indent=1), encoding="utf-8")
     return list(logger.lines)
 
 
-def _layers(trt: Any, logger: Any, network: Any, plan: bytes) -> dict[str, Any]:
-    """The engine's own account of its layers needs a GPU; without one the layers as parsed, and the file says which."""
+def _layers(trt: Any, logger: Any, plan: bytes) -> dict[str, Any]:
+    """The engine's own account of its layers needs a GPU; without one, what the builder logged of them."""
     if cuda_device_count() > 0:
         engine = trt.Runtime(logger).deserialize_cuda_engine(plan)
         if engine is not None:
             text = engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
             return {"source": "engine inspector", "layers": json.loads(text)}
-    layers = [_parsed_layer(network.get_layer(index)) for index in range(network.num_layers)]
-    return {"source": "parsed network (no GPU here to inspect the plan with)", "layers": layers}
+    return {"source": "builder's log (no GPU here to inspect the plan with)", "layers": logged_layers(logger.lines)}
 
 
-def _parsed_layer(layer: Any) -> dict[str, Any]:
-    outputs = [layer.get_output(index) for index in range(layer.num_outputs)]
-    return {
-        "name": layer.name,
-        "type": layer.type.name,
-        "outputs": [{"name": o.name, "dtype": o.dtype.name, "shape": list(o.shape)} for o in outputs],
-    }
+def logged_layers(lines: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the compiled layers as the builder lists them at the end of its log: what runs, with its element types."""
+    listed = (_LISTED_LAYER.match(line) for message in lines for line in message.splitlines())
+    return [
+        {
+            "name": layer["name"],
+            "type": layer["type"],
+            "inputs": _DATATYPE.findall(layer["inputs"]),
+            "outputs": _DATATYPE.findall(layer["outputs"]),
+        }
+        for layer in listed
+        if layer is not None
+    ]
 
 
 def _last_error(log: Path) -> str:

@@ -29,7 +29,7 @@ MAX_ENGINE_BYTES = 2 << 30
 """The single-file limit of ONNX (protobuf), which a plan of such a graph does not reach either."""
 REBUILD = "rebuild with python deploy/build_engine.py --checkpoint DIR --out {directory}"
 
-EngineKind = Literal["onnxruntime", "tensorrt", "tensorrt_rtx"]
+EngineKind = Literal["onnxruntime", "openvino", "tensorrt", "tensorrt_rtx"]
 Precision = Literal["fp32", "fp16", "int8"]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")]
@@ -66,6 +66,10 @@ class ParityRecord(StrictModel):
     max_m: Annotated[float, Field(ge=0.0)]
     share_beyond_1pct: Annotated[float, Field(ge=0.0, le=1.0)]
     max_confidence_difference: Annotated[float, Field(ge=0.0)]
+    abs_rel_reference: Annotated[float, Field(ge=0.0)] | None = None
+    """AbsRel of torch fp32 against the truth of these frames; None where they have none."""
+    abs_rel_worsening: float | None = None
+    """By how much the engine's AbsRel is larger than that, as a share of it; negative where it is smaller."""
 
 
 class TensorRTRecord(StrictModel):
@@ -93,6 +97,8 @@ class Manifest(StrictModel):
     tensorrt: TensorRTRecord | None = None
     checkpoint: CheckpointRecord
     parity: ParityRecord
+    calibration: str | None = None
+    """int8: the frames that the activations' ranges were read off."""
     licences: tuple[str, ...]
     """Lineage, one line each: weights, training data, teacher, code."""
     versions: dict[str, str]
@@ -104,7 +110,7 @@ class Manifest(StrictModel):
     def _consistent(self) -> Manifest:
         if self.min_depth_m >= self.max_depth_m:
             raise ValueError(f"min_depth_m {self.min_depth_m} must be below max_depth_m {self.max_depth_m}")
-        is_tensorrt = self.engine != "onnxruntime"
+        is_tensorrt = self.engine in ("tensorrt", "tensorrt_rtx")
         if is_tensorrt != (self.plan is not None) or is_tensorrt != (self.tensorrt is not None):
             raise ValueError(f"engine {self.engine!r}: 'plan' and 'tensorrt' belong to a TensorRT engine alone")
         if self.tensorrt is not None and self.tensorrt.library != self.engine:

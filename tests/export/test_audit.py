@@ -11,7 +11,8 @@ from onnx import TensorProto, helper
 from tiny_engine import SPEC, tiny_graph
 
 from surround_depth.errors import EngineMismatchError
-from surround_depth.export.audit import SCOPE_KEY, audit_graph, module_path
+from surround_depth.export.audit import audit_graph
+from surround_depth.export.graph_names import SCOPE_KEY, module_path
 
 Spoil = Callable[[onnx.ModelProto], object]
 
@@ -46,9 +47,27 @@ def swap_outputs(model: onnx.ModelProto) -> None:
     model.graph.output.extend([second, first])
 
 
+def round_poses(model: onnx.ModelProto) -> None:
+    """The sum over a pose in half, cast back at once: nothing but the audit would tell."""
+    (place,) = (i for i, node in enumerate(model.graph.node) if node.name == "poses_sum")
+    total = model.graph.node[place]
+    narrow = helper.make_node("Cast", ["T_ego_cam"], ["half_pose"], "narrow", to=TensorProto.FLOAT16)
+    wide = helper.make_node("Cast", ["half_sum"], ["poses_sum"], "wide", to=TensorProto.FLOAT)
+    total.input[0], total.output[0] = "half_pose", "half_sum"
+    nodes = [*model.graph.node[:place], narrow, total, wide, *model.graph.node[place + 1 :]]
+    kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+
+
 RULES: dict[str, tuple[Spoil, str]] = {
-    "grid sample": (append("GridSample", "depth_m", "rays"), "GridSample 'bad_GridSample' of module '.': read as"),
+    "grid sample": (
+        append("GridSample", "depth_m", "rays"),
+        "module '.': several parsers read bilinear as NEAREST",
+    ),
+    "nearest grid sample": (append("GridSample", "depth_m", "rays", mode="nearest"), "read bilinear as NEAREST"),
     "inverse": (append("Inverse", "T_ego_cam"), "write the closed form"),
+    "determinant": (append("Det", "T_ego_cam"), "write the closed form"),
     "attention": (append("Attention", "rays", "rays", "rays"), "opset-23"),
     "loop": (append("Loop", "one"), "control flow"),
     "antialias": (append("Resize", "depth_m", "", "one", antialias=1), "antialiased resize"),
@@ -60,6 +79,7 @@ RULES: dict[str, tuple[Spoil, str]] = {
     "uint8": (drop_cast, "Unsqueeze 'batch_axis' of module '.': reads the uint8 input; Cast must come first"),
     "domain": (lambda m: m.opset_import.append(helper.make_opsetid("com.microsoft", 1)), "domain 'com.microsoft'"),
     "function": (lambda m: m.functions.add(name="helper"), "local function 'helper'"),
+    "half geometry": (round_poses, r"ReduceSum 'poses_sum' of module '.': geometry in half precision"),
     "order": (swap_outputs, r"outputs \['confidence', 'depth_m'\], expected \['depth_m', 'confidence'\]"),
 }
 

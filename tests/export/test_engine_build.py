@@ -11,11 +11,11 @@ import onnx
 import pytest
 
 from surround_depth.errors import ConfigError, DataError, EngineMismatchError
-from surround_depth.export.audit import module_path
 from surround_depth.export.benchmark import markdown_table, measure_engine
 from surround_depth.export.checkpoint import open_checkpoint
 from surround_depth.export.engine_build import BuildRequest, build_engine
 from surround_depth.export.frames import proof_frames, random_frames
+from surround_depth.export.graph_names import module_path
 from surround_depth.export.parity import PARITY_BOUNDS, ParityBound
 from surround_depth.export.parity_check import check_engine
 from surround_depth.imaging import InputSpec

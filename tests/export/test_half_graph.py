@@ -15,7 +15,7 @@ from onnx import TensorProto
 from tiny_backbones import TINY_BACKBONES
 
 import surround_depth
-from surround_depth.export.audit import module_path
+from surround_depth.export.graph_names import module_path
 from surround_depth.export.onnx_graph import export_onnx
 from surround_depth.export.tensorrt_build import PlanFiles, build_plan
 from surround_depth.imaging import InputSpec

@@ -76,7 +76,10 @@ FILE = {"name": "model.onnx", "sha256": "a" * 64, "n_bytes": 10}
     "changes, complaint",
     [
         ({"schema_version": 2}, "schema_version: Input should be 1, got '2'"),
-        ({"engine": "magic"}, "engine: Input should be 'onnxruntime', 'tensorrt' or 'tensorrt_rtx', got 'magic'"),
+        (
+            {"engine": "magic"},
+            "engine: Input should be 'onnxruntime', 'openvino', 'tensorrt' or 'tensorrt_rtx', got 'magic'",
+        ),
         ({"precision": "bf16"}, "precision: "),
         ({"n_cameras": 0}, "n_cameras: "),
         ({"n_cameras": "2"}, "n_cameras: Input should be a valid integer"),
