@@ -26,6 +26,15 @@ class StageLatency:
     max_ms: float
 
 
+@dataclass(frozen=True)
+class DeviceTimes:
+    """Where one frame's time went on a device, by its own clock, in milliseconds."""
+
+    upload_ms: float
+    engine_ms: float
+    download_ms: float
+
+
 class LatencyRecorder:
     """Durations of named stages. Keeps the last `window` of each, so a node may run for weeks.
 

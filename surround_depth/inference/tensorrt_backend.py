@@ -1,11 +1,15 @@
-"""Runs a TensorRT or TensorRT-RTX plan on a GPU: pinned buffers, a stream of its own, two copies per frame.
+"""Runs a TensorRT or TensorRT-RTX plan on a GPU: pinned buffers, a stream of its own, one CUDA graph, two copies.
+
+The graph: TensorRT-RTX captures by itself where its runtime configuration offers it; elsewhere the plan is captured here,
+after one warm-up. Where it cannot be captured it runs kernel by kernel, and a log line says so.
 
 Honest note: every CUDA and TensorRT name used here is held against the real libraries by the tests, and the control
-flow against a recording double of them; no GPU has run it yet. CUDA graphs and GPU pre-processing come later.
+flow against a recording double of them; no GPU has run it yet. GPU pre-processing comes later.
 """
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -13,7 +17,9 @@ import numpy as np
 from surround_depth.closing import Closing
 from surround_depth.errors import EngineMismatchError
 from surround_depth.inference.backend import INPUT_NAMES, OUTPUT_NAMES, EngineSpec, NetworkInputs, NetworkOutputs
+from surround_depth.inference.cuda_graph import CapturedGraph, StageEvents
 from surround_depth.inference.cuda_memory import MirroredBuffer, Stream, load_cudart
+from surround_depth.inference.latency import DeviceTimes
 from surround_depth.inference.manifest import TensorRTRecord
 from surround_depth.inference.tensorrt_library import (
     TensorRTKind,
@@ -23,6 +29,7 @@ from surround_depth.inference.tensorrt_library import (
     make_logger,
 )
 
+_LOG = logging.getLogger(__name__)
 _REBUILD = "rebuild on this machine with python deploy/build_engine.py --engine {kind}"
 
 
@@ -36,7 +43,7 @@ class TensorRTBackend(Closing):
         build: the version and GPU of the build; another version or GPU is refused before deserialising.
 
     Raises:
-        EngineMismatchError: no GPU, another version or GPU, a plan that does not deserialise, other tensors.
+        EngineMismatchError: no GPU, another version or GPU, a plan that does not deserialise or run, other tensors.
         MissingDependencyError: the library or cuda-bindings is not installed.
     """
 
@@ -46,6 +53,8 @@ class TensorRTBackend(Closing):
         self.spec = spec
         self._stream: Stream | None = None
         self._buffers: dict[str, MirroredBuffer] = {}
+        self._events: StageEvents | None = None
+        self._graph: CapturedGraph | None = None
         trt = load_tensorrt(kind)
         _require_version(trt, kind, build)
         if cuda_device_count() == 0:
@@ -58,12 +67,16 @@ class TensorRTBackend(Closing):
         self._logger = make_logger(trt)  # must outlive everything made with it
         self._engine = _deserialize(trt, self._logger, plan_bytes, kind)
         _require_declared(trt, self._engine, spec)
-        self._context = self._engine.create_execution_context()
+        self._context, captures_itself = _create_context(trt, self._engine)
         if self._context is None:
             raise EngineMismatchError(f"{kind}: no execution context (GPU memory?): {self._logger.errors()}")
         try:
             self._stream = Stream(cudart)
+            self._events = StageEvents(cudart)
             self._allocate(cudart)
+            self._warm_up(self._stream)
+            if not captures_itself:
+                self._graph = self._capture(cudart, self._stream)
         except EngineMismatchError:
             self.close()
             raise
@@ -74,21 +87,45 @@ class TensorRTBackend(Closing):
         Raises:
             EngineMismatchError: the frame is not of the engine's shape, the backend is closed, or the GPU failed.
         """
-        if self._stream is None:
+        if self._stream is None or self._events is None:
             raise EngineMismatchError("this TensorRT backend is closed; open_backend again")
         inputs.require(self.spec)
+        stream, events = self._stream, self._events
         for name in INPUT_NAMES:
             np.copyto(self._buffers[name].host, getattr(inputs, name))
-            self._buffers[name].upload(self._stream)
-        if not self._context.execute_async_v3(self._stream.handle):
-            raise EngineMismatchError(f"the plan did not run: {self._logger.errors()}")
+        events.record(0, stream)
+        for name in INPUT_NAMES:
+            self._buffers[name].upload(stream)
+        events.record(1, stream)
+        if self._graph is not None:
+            self._graph.launch(stream)
+        else:
+            self._enqueue(stream)
+        events.record(2, stream)
         for name in OUTPUT_NAMES:
-            self._buffers[name].download(self._stream)
-        self._stream.synchronize()
+            self._buffers[name].download(stream)
+        events.record(3, stream)
+        stream.synchronize()
         return NetworkOutputs.from_feeds({name: self._buffers[name].host.copy() for name in OUTPUT_NAMES})
 
+    def last_times(self) -> DeviceTimes:
+        """Return where the last frame's time went on the GPU.
+
+        Raises:
+            EngineMismatchError: no frame has run, or the backend is closed.
+        """
+        if self._events is None:
+            raise EngineMismatchError("this TensorRT backend is closed; open_backend again")
+        return self._events.times()
+
     def close(self) -> None:
-        """Free stream, buffers, context and engine; a second call does nothing."""
+        """Free graph, events, buffers, stream, context and engine; a second call does nothing."""
+        if self._graph is not None:
+            self._graph.close()
+            self._graph = None
+        if self._events is not None:
+            self._events.close()
+            self._events = None
         for buffer in self._buffers.values():
             buffer.close()
         self._buffers.clear()
@@ -105,6 +142,31 @@ class TensorRTBackend(Closing):
             self._buffers[name] = buffer
             if not self._context.set_tensor_address(name, buffer.device_pointer):
                 raise EngineMismatchError(f"the plan refuses the address of '{name}': {self._logger.errors()}")
+
+    def _enqueue(self, stream: Stream) -> None:
+        if not self._context.execute_async_v3(stream.handle):
+            raise EngineMismatchError(f"the plan did not run: {self._logger.errors()}")
+
+    def _warm_up(self, stream: Stream) -> None:
+        """The first run allocates, compiles and chooses; none of it may happen during a capture or in a frame."""
+        self._enqueue(stream)
+        stream.synchronize()
+
+    def _capture(self, cudart: Any, stream: Stream) -> CapturedGraph | None:
+        try:
+            return CapturedGraph(cudart, stream, lambda: self._enqueue(stream))
+        except EngineMismatchError as error:
+            _LOG.warning("the plan runs kernel by kernel, without a CUDA graph: %s", error)
+            return None
+
+
+def _create_context(trt: Any, engine: Any) -> tuple[Any, bool]:
+    """Return the execution context, and whether the library captures the CUDA graph by itself."""
+    if not hasattr(trt, "CudaGraphStrategy"):
+        return engine.create_execution_context(), False
+    config = engine.create_runtime_config()
+    config.cuda_graph_strategy = trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+    return engine.create_execution_context(config), True
 
 
 def _require_version(trt: Any, kind: TensorRTKind, build: TensorRTRecord | None) -> None:
