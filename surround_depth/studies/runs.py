@@ -7,8 +7,9 @@ import shutil
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
@@ -55,45 +56,58 @@ class Outcome:
 def complete(runs: Sequence[Run], train: Trainer, score: Scorer) -> Iterator[Outcome]:
     """Train and score each run, `n_workers` at a time; yield what came of each as it ends. None stops the others.
 
-    What teaches others comes first, asked for or not, beside the runs that need no teacher.
+    What teaches others comes first, asked for or not, beside the runs that need no teacher; its pupils follow once
+    it has ended.
 
     Raises:
         DataError: a process of ours was killed.
     """
     teachers = {(one.row, one.seed): one for run in runs if (one := run.teacher) is not None}
-    untaught = [run for run in runs if run.teacher is None and (run.row, run.seed) not in teachers]
-    errors: dict[tuple[str, int], str | None] = {}
-    for outcome in _complete_all([*teachers.values(), *untaught], train, score):
-        errors[outcome.row, outcome.seed] = outcome.error
-        yield outcome
-    taught = []
+    pupils: dict[tuple[str, int], list[Run]] = {key: [] for key in teachers}
+    untaught = []
     for run in runs:
-        if (teacher := run.teacher) is None:
-            continue
-        error = errors[teacher.row, teacher.seed]
-        if error is None:
-            taught.append(run)
-        else:
-            yield Outcome(run.row, run.seed, 0.0, 0.0, f"its teacher failed: {error}")
-    yield from _complete_all(taught, train, score)
-
-
-def _complete_all(runs: Sequence[Run], train: Trainer, score: Scorer) -> Iterator[Outcome]:
-    if not runs or runs[0].study.n_workers <= 1:
-        yield from (complete_run(run, train, score) for run in runs)
-        return
-    # spawn: a forked torch or numba runtime may hang
-    n_workers = min(runs[0].study.n_workers, len(runs))
-    pool = ProcessPoolExecutor(n_workers, get_context("spawn"), initializer=end_with_parent)
+        if (teacher := run.teacher) is not None:
+            pupils[teacher.row, teacher.seed].append(run)
+        elif (run.row, run.seed) not in teachers:
+            untaught.append(run)
+    n_workers = min(runs[0].study.n_workers, len(runs)) if runs else 1
+    pending, running = deque([*teachers.values(), *untaught]), set[Future[Outcome]]()
+    pool = _pool(n_workers)
     try:
-        for future in as_completed([pool.submit(complete_run, run, train, score) for run in runs]):
-            yield future.result()
+        while pending or running:
+            while pending and len(running) < n_workers:
+                running.add(pool.submit(complete_run, pending.popleft(), train, score))
+            ended, running = wait(running, return_when=FIRST_COMPLETED)
+            for outcome in [future.result() for future in ended]:
+                yield outcome
+                taught = pupils.pop((outcome.row, outcome.seed), [])
+                if outcome.error is None:
+                    pending.extend(taught)
+                    continue
+                for run in taught:
+                    yield Outcome(run.row, run.seed, 0.0, 0.0, f"its teacher failed: {outcome.error}")
     except BrokenProcessPool as error:
         raise DataError(
             "a process of the study was killed (out of memory?); start it again: what is done stays"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+class _Inline(Executor):
+    """Runs what is submitted in this process, at once."""
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(function(*args, **kwargs))
+        return future
+
+
+def _pool(n_workers: int) -> Executor:
+    if n_workers == 1:
+        return _Inline()
+    # spawn: a forked torch or numba runtime may hang
+    return ProcessPoolExecutor(n_workers, get_context("spawn"), initializer=end_with_parent)
 
 
 def end_with_parent(patience_s: float = 5.0) -> None:

@@ -220,7 +220,7 @@ def test_a_teacher_that_fails_teaches_nobody(make_study: MakeStudy, tmp_path: Pa
     study, fake = make_study(rows=TAUGHT, teacher="wide", seeds=[0]), FakeTrainer(broken=("tiny-wide-0",))
     trained, _, errors = fake.go(study, tmp_path)
     assert trained == ["tiny-wide-0", "tiny-default-0"]
-    assert errors == ["step 3: the loss is not finite", None, "its teacher failed: step 3: the loss is not finite"]
+    assert errors == ["step 3: the loss is not finite", "its teacher failed: step 3: the loss is not finite", None]
     taught, default = (runs_of(study, tmp_path, [row])[0] for row in ("taught", "default"))
     assert (is_trained(taught), is_trained(default)) == (False, True)
 
