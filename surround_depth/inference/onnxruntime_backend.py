@@ -10,7 +10,8 @@ from surround_depth.errors import EngineMismatchError, MissingDependencyError
 from surround_depth.inference.backend import EngineSpec, NetworkInputs, NetworkOutputs
 from surround_depth.inference.cpu import physical_cores
 
-PROVIDER = "CPUExecutionProvider"
+CPU_PROVIDER = "CPUExecutionProvider"
+CUDA_PROVIDER = "CUDAExecutionProvider"
 _TYPES = {"images": "tensor(uint8)"}  # every other tensor of the graph is float32
 _FLOAT = "tensor(float)"
 
@@ -24,18 +25,21 @@ class OnnxRuntimeBackend(Closing):
         threads: intra-op threads; default one per physical core this process may use. One operator runs at a time
             (the graph is a chain of large ones), and idle threads sleep rather than spin between frames, so decode and
             fusion of the neighbouring frames get the cores.
+        provider: where it computes. An engine runs on the CPU; the benchmark on a GPU asks for `CUDA_PROVIDER`.
 
     Raises:
         MissingDependencyError: onnxruntime is not installed.
         EngineMismatchError: the graph does not load, or declares other tensors than `spec`.
     """
 
-    def __init__(self, onnx_bytes: bytes, spec: EngineSpec, *, threads: int | None = None) -> None:
+    def __init__(
+        self, onnx_bytes: bytes, spec: EngineSpec, *, threads: int | None = None, provider: str = CPU_PROVIDER
+    ) -> None:
         self.spec = spec
         self.threads = physical_cores() if threads is None else threads
         if self.threads < 1:
             raise EngineMismatchError(f"threads: expected at least 1, got {threads}")
-        self._session: Any = open_session(onnx_bytes, self.threads)
+        self._session: Any = open_session(onnx_bytes, self.threads, provider)
         _require_declared(self._session, spec)
 
     def infer(self, inputs: NetworkInputs) -> NetworkOutputs:
@@ -56,7 +60,22 @@ class OnnxRuntimeBackend(Closing):
         self._session = None
 
 
-def open_session(graph: bytes | Path, threads: int) -> Any:
+def require_provider(provider: str) -> None:
+    """Check that the installed ONNX Runtime computes where it is asked to.
+
+    Raises:
+        MissingDependencyError: onnxruntime is not installed, or it is a build without this provider.
+    """
+    onnxruntime = _load()
+    available = onnxruntime.get_available_providers()
+    if provider not in available:
+        raise MissingDependencyError(
+            f"onnxruntime {onnxruntime.__version__} has no {provider}, only {', '.join(available)}; "
+            "for a GPU install onnxruntime-gpu instead of onnxruntime"
+        )
+
+
+def open_session(graph: bytes | Path, threads: int, provider: str = CPU_PROVIDER) -> Any:
     """Return a session with the settings of every engine: what is compared with an engine runs as it does.
 
     Args:
@@ -65,10 +84,8 @@ def open_session(graph: bytes | Path, threads: int) -> Any:
     Raises:
         MissingDependencyError, EngineMismatchError: as `OnnxRuntimeBackend`.
     """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingDependencyError("this engine needs ONNX Runtime: pip install onnxruntime") from error
+    onnxruntime = _load()
+    require_provider(provider)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -77,12 +94,20 @@ def open_session(graph: bytes | Path, threads: int) -> Any:
     options.log_severity_level = 3  # errors only: they reach us as exceptions as well
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = onnxruntime.InferenceSession(graph, options, providers=[PROVIDER])
+        session = onnxruntime.InferenceSession(graph, options, providers=[provider])
     except Exception as error:  # the binding raises a dozen private classes that share no base but Exception
         reason = " ".join(str(error).split())[:200]
         raise EngineMismatchError(f"ONNX Runtime {onnxruntime.__version__} cannot load the graph: {reason}") from error
     session.disable_fallback()
     return session
+
+
+def _load() -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingDependencyError("this engine needs ONNX Runtime: pip install onnxruntime") from error
+    return onnxruntime
 
 
 def _require_declared(session: Any, spec: EngineSpec) -> None:

@@ -1,7 +1,7 @@
 """Runs a TensorRT or TensorRT-RTX plan on a GPU: pinned buffers, a stream of its own, one CUDA graph, two copies.
 
-The graph: TensorRT-RTX captures by itself where its runtime configuration offers it; elsewhere the plan is captured here,
-after one warm-up. Where it cannot be captured it runs kernel by kernel, and a log line says so.
+The graph: TensorRT-RTX captures by itself where its runtime configuration offers it; elsewhere the plan is captured
+here, after one warm-up. Where it cannot be captured it runs kernel by kernel, and a log line says so.
 
 Honest note: every CUDA and TensorRT name used here is held against the real libraries by the tests, and the control
 flow against a recording double of them; no GPU has run it yet. GPU pre-processing comes later.
@@ -67,7 +67,7 @@ class TensorRTBackend(Closing):
         self._logger = make_logger(trt)  # must outlive everything made with it
         self._engine = _deserialize(trt, self._logger, plan_bytes, kind)
         _require_declared(trt, self._engine, spec)
-        self._context, captures_itself = _create_context(trt, self._engine)
+        self._context, self._captures_itself = _create_context(trt, self._engine)
         if self._context is None:
             raise EngineMismatchError(f"{kind}: no execution context (GPU memory?): {self._logger.errors()}")
         try:
@@ -75,7 +75,7 @@ class TensorRTBackend(Closing):
             self._events = StageEvents(cudart)
             self._allocate(cudart)
             self._warm_up(self._stream)
-            if not captures_itself:
+            if not self._captures_itself:
                 self._graph = self._capture(cudart, self._stream)
         except EngineMismatchError:
             self.close()
@@ -107,6 +107,13 @@ class TensorRTBackend(Closing):
         events.record(3, stream)
         stream.synchronize()
         return NetworkOutputs.from_feeds({name: self._buffers[name].host.copy() for name in OUTPUT_NAMES})
+
+    @property
+    def runs_as(self) -> str:
+        """How the plan's kernels are launched, for reports."""
+        if self._captures_itself:
+            return "one CUDA graph, as far as the library captures it"
+        return "kernel by kernel" if self._graph is None else "one CUDA graph"
 
     def last_times(self) -> DeviceTimes:
         """Return where the last frame's time went on the GPU.
@@ -190,10 +197,20 @@ def _require_gpu(kind: TensorRTKind, build: TensorRTRecord | None) -> None:
 
 def _deserialize(trt: Any, logger: Any, plan_bytes: bytes, kind: TensorRTKind) -> Any:
     """`engine_host_code_allowed` stays False: a plan may carry GPU code, never a lean runtime of its own."""
-    engine = trt.Runtime(logger).deserialize_cuda_engine(plan_bytes)
+    runtime = trt.Runtime(logger)
+    engine = runtime.deserialize_cuda_engine(plan_bytes)
     if engine is None:
-        raise EngineMismatchError(f"{kind} refuses the plan: {logger.errors()}; {_REBUILD.format(kind=kind)}")
+        said = f"{_validity(runtime, plan_bytes)}{logger.errors()}"
+        raise EngineMismatchError(f"{kind} refuses the plan: {said}; {_REBUILD.format(kind=kind)}")
     return engine
+
+
+def _validity(runtime: Any, plan_bytes: bytes) -> str:
+    """Ask a library that can say whether it finds a plan valid for this GPU; it is no proof against tampering."""
+    if not hasattr(runtime, "get_engine_validity"):
+        return ""
+    validity, diagnostics = runtime.get_engine_validity(plan_bytes)
+    return f"validity {validity}, diagnostics {diagnostics}; "
 
 
 def _require_declared(trt: Any, engine: Any, spec: EngineSpec) -> None:
