@@ -47,7 +47,8 @@ class Net:
     @cached_property
     def frames(self) -> ProofFrames:
         """The frames on which engines are compared; every camera of the first delivers, so that one is timed too."""
-        return random_frames(self.spec, N_PARITY_FRAMES)
+        height_px, width_px = 2 * self.spec.input.height_px, 2 * self.spec.input.width_px
+        return random_frames(self.spec, N_PARITY_FRAMES, height_px=height_px, width_px=width_px)
 
     @cached_property
     def inputs(self) -> tuple[NetworkInputs, ...]:

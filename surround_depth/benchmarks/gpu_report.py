@@ -65,7 +65,7 @@ _FLOOR = (
     "{tbytes:.2f} TB/s read and written by a copy in its own memory. The floor is the sum over all convolutions and "
     "matrix products, in half precision, of the longer of the two: their operations at the first rate, their operands "
     "and results, each once, at the second. What lies between them is taken as free, and what a cache holds comes "
-    "faster than the second rate says. A share is the floor over the engine's p50; int8 has ceilings of its own and may pass it."
+    "faster than the second rate says. A share is the floor over the engine's p50; int8 has ceilings of its own."
 )
 
 

@@ -16,7 +16,10 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import flop_registry
+from torch.utils.flop_counter import flop_registry, sdpa_flop_count
+
+_CPU_ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+"""What fused attention becomes where these traces are made; torch's counter knows its sisters on GPUs alone."""
 
 
 @dataclass(frozen=True)
@@ -93,16 +96,26 @@ class _Recorder(TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         packet = func._overloadpacket
-        if packet not in flop_registry and func is not torch.ops.prim.device.default:
+        if not _is_counted(packet) and func is not torch.ops.prim.device.default:
             with self:
                 parts = func.decompose(*args, **kwargs)
             if parts is not NotImplemented:
                 return parts
         result = func(*args, **kwargs)
-        if packet in flop_registry:
-            flops = int(flop_registry[packet](*args, **kwargs, out_val=result))
+        if _is_counted(packet):
+            flops = _flops(packet, args, kwargs, result)
             self.operations.append(Operation(str(packet), flops, _n_bytes((args, kwargs, result))))
         return result
+
+
+def _is_counted(packet: Any) -> bool:
+    return packet in flop_registry or packet is _CPU_ATTENTION
+
+
+def _flops(packet: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> int:
+    if packet is _CPU_ATTENTION:
+        return int(sdpa_flop_count(*(tensor.shape for tensor in args[:3])))
+    return int(flop_registry[packet](*args, **kwargs, out_val=result))
 
 
 def _n_bytes(values: Any) -> int:

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils.flop_counter import FlopCounterMode
 
 from surround_depth.benchmarks.report import Report, Table, require_repeats
+from surround_depth.benchmarks.roofline import count_macs
 from surround_depth.export.benchmark import WARM_UP_S
 from surround_depth.export.frames import network_inputs, random_frames
 from surround_depth.export.onnx_graph import export_onnx
@@ -47,17 +46,6 @@ def engine_spec(input: InputSpec, n_cameras: int) -> EngineSpec:
     """Return what the engine of an untrained preset declares."""
     bins = BinConfig()
     return EngineSpec(input, n_cameras, bins.min_depth_m, bins.max_depth_m, model_hash="")
-
-
-def count_macs(module: torch.nn.Module, inputs: Iterable[torch.Tensor]) -> int:
-    """Return the multiply-accumulates of one forward pass: those of convolutions and matrix products, nothing else.
-
-    `torch.utils.flop_counter` counts two operations for each: MAC = FLOP / 2. Fake tensors have shapes and no values:
-    nothing is computed.
-    """
-    with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True), FlopCounterMode(display=False) as counter:
-        module(*inputs)
-    return int(counter.get_total_flops()) // 2
 
 
 def measure(presets: Iterable[Preset], spec: EngineSpec, *, runs: int, threads: int) -> list[StudentCost]:

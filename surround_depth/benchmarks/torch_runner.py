@@ -19,7 +19,7 @@ from surround_depth.inference.latency import DeviceTimes
 from surround_depth.models.half import HalfStudent
 from surround_depth.models.student import MetricStudent, Student
 
-TorchMode = Literal["eager fp32", "eager bf16", "eager fp16", "graph fp16", "compile fp16"]
+TorchMode = Literal["eager fp32", "eager bf16", "eager fp16", "graph fp32", "graph fp16", "compile fp16"]
 """bf16 is autocast; fp16 is `HalfStudent`. graph: one CUDA graph. compile: Inductor's kernels in one CUDA graph."""
 TORCH_MODES: tuple[TorchMode, ...] = get_args(TorchMode)
 
