@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from surround_depth.export.checkpoint import DEFAULT_CAMERAS, TrainedStudent, read_trained_student
-from surround_depth.export.frames import DriveSource, ProofFrames, proof_frames
+from surround_depth.export.frames import DriveSource, ProofFrames, calibration_frames, proof_frames
 from surround_depth.export.machine import describe_machine, engine_versions
 from surround_depth.export.manifest import record_file, require_replaceable, write_manifest
 from surround_depth.export.parity import Rung, measure_parity, parity_table, require_parity
 from surround_depth.export.precision import export_at, int8_form, require_precision
+from surround_depth.export.rungs import graph_rung, plan_rung
 from surround_depth.export.tensorrt_build import (
-    DEFAULT_WORKSPACE_MIB,
     LAYERS_NAME,
     LOG_NAME,
     PlanFiles,
+    PlanOptions,
     build_plan,
     require_buildable,
+    require_plan_options,
+    tensorrt_kind,
 )
 from surround_depth.files import atomic_directory
 from surround_depth.imaging import InputSpec
-from surround_depth.inference.backend import Backend, EngineSpec
+from surround_depth.inference.backend import EngineSpec
 from surround_depth.inference.manifest import EngineKind, Manifest, ParityRecord, Precision, TensorRTRecord
-from surround_depth.inference.onnxruntime_backend import OnnxRuntimeBackend
-from surround_depth.inference.tensorrt_backend import TensorRTBackend
 from surround_depth.inference.tensorrt_library import cuda_device_count
 from surround_depth.inference.torch_backend import TorchBackend
 
@@ -34,7 +35,6 @@ ONNX_NAME = "model.onnx"
 PLAN_NAME = "model.plan"
 PARITY_NAME = "parity.md"
 DEFAULT_PARITY_FRAMES = 4
-N_CALIBRATION_FRAMES = 16
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class BuildRequest:
     n_parity_frames: int = DEFAULT_PARITY_FRAMES
     calibration: DriveSource | None = None
     """int8: drives to read the activations' ranges off; None: `data`."""
-    workspace_mib: int = DEFAULT_WORKSPACE_MIB
+    plan: PlanOptions = field(default_factory=PlanOptions)
+    """TensorRT engines only."""
     command: str = ""
     """As the user typed it; stands in the manifest."""
 
@@ -71,43 +72,56 @@ def build_engine(request: BuildRequest, report: Callable[[str], None] = lambda l
     """
     require_replaceable(request.out)
     require_precision(request.engine, request.precision)
-    if request.engine != "onnxruntime":
-        require_buildable(request.engine)
+    kind = tensorrt_kind(request.engine)
+    require_plan_options(kind, request.plan)
+    if kind is not None:
+        require_buildable(kind)
     checkpoint = read_trained_student(request.checkpoint)
     spec = checkpoint.engine_spec(request.n_cameras, request.input)
     frames = proof_frames(spec, request.data, request.n_parity_frames)
     calibration = _calibration(request, spec)
     with atomic_directory(request.out) as folder:
-        size = f"{spec.n_cameras} cameras x {spec.input.height_px} x {spec.input.width_px}"
-        report(f"export   {size}, opset 18, {request.precision}")
-        if calibration is not None:
-            report(f"         (ranges of int8 off {len(calibration.frames)} frames, {calibration.name})")
-        export_at(
-            request.precision,
-            checkpoint.student,
-            spec,
-            folder / ONNX_NAME,
-            calibration=calibration.network_inputs(spec.input) if calibration is not None else (),
-            form=int8_form(request.engine),
-        )
+        _write_graph(request, checkpoint, spec, folder, calibration, report)
         record = None
-        if request.engine != "onnxruntime":
-            report(f"compile  {request.engine} (log: {LOG_NAME})")
-            record = build_plan(request.engine, _plan_files(folder), workspace_mib=request.workspace_mib)
-        report(f"prove    {len(frames.frames)} frames, {frames.name}")
+        if kind is not None:
+            report(f"compile  {kind} (log: {LOG_NAME})")
+            record = build_plan(kind, _plan_files(folder), request.plan)
+        report(f"prove    {len(frames.samples)} frames, {frames.name}")
         if record is not None and cuda_device_count() == 0:
             report("         (no GPU here: what is proven is the graph the plan was compiled from, not the plan)")
         rungs = _prove(request, checkpoint, spec, frames, folder, record)
         (folder / PARITY_NAME).write_text(parity_table(rungs) + "\n", encoding="utf-8")
-        manifest = _manifest(request, checkpoint, spec, folder, record, rungs[-1])
+        manifest = _manifest(request, checkpoint, spec, folder, record, rungs[-1], calibration)
         write_manifest(folder, manifest)
     return manifest
+
+
+def _write_graph(
+    request: BuildRequest,
+    checkpoint: TrainedStudent,
+    spec: EngineSpec,
+    folder: Path,
+    calibration: ProofFrames | None,
+    report: Callable[[str], None],
+) -> None:
+    size = f"{spec.n_cameras} cameras x {spec.input.height_px} x {spec.input.width_px}"
+    report(f"export   {size}, opset 18, {request.precision}")
+    if calibration is not None:
+        report(f"         (ranges of int8 off {len(calibration.samples)} frames, {calibration.name})")
+    export_at(
+        request.precision,
+        checkpoint.student,
+        spec,
+        folder / ONNX_NAME,
+        calibration=calibration.network_inputs(spec.input) if calibration is not None else (),
+        form=int8_form(request.engine),
+    )
 
 
 def _calibration(request: BuildRequest, spec: EngineSpec) -> ProofFrames | None:
     if request.precision != "int8":
         return None
-    return proof_frames(spec, request.calibration or request.data, N_CALIBRATION_FRAMES)
+    return calibration_frames(spec, request.calibration or request.data)
 
 
 def _plan_files(folder: Path) -> PlanFiles:
@@ -122,20 +136,16 @@ def _prove(
     folder: Path,
     record: TensorRTRecord | None,
 ) -> list[ParityRecord]:
-    """The ladder: torch against ONNX Runtime always, and against the plan where a GPU can run it."""
+    """The ladder: torch against the graph always, and against the plan where a GPU can run it."""
     inputs, truth_m = frames.network_inputs(spec.input), frames.truth_m(spec.input)
-    candidates: list[Rung] = [
-        Rung(f"onnxruntime {request.precision}", OnnxRuntimeBackend((folder / ONNX_NAME).read_bytes(), spec))
-    ]
+    planned = [graph_rung(request.engine, request.precision, folder / ONNX_NAME, spec)]
     if record is not None and cuda_device_count() > 0:
-        plan = (folder / PLAN_NAME).read_bytes()
-        backend: Backend = TensorRTBackend(plan, spec, kind=record.library, build=record)
-        candidates.append(Rung(f"{record.library} {request.precision}", backend))
+        planned.append(plan_rung(record, request.precision, folder / PLAN_NAME, spec))
     reference = Rung("torch fp32", TorchBackend(checkpoint.student, spec))
     rungs = []
-    for candidate in candidates:
-        with candidate.backend:
-            rungs.append(measure_parity(reference, candidate, inputs, frames.name, truth_m))
+    for rung in planned:
+        with rung.open() as backend:
+            rungs.append(measure_parity(reference, Rung(rung.name, backend), inputs, frames.name, truth_m))
         require_parity(rungs[-1], request.precision)
     return rungs
 
@@ -147,6 +157,7 @@ def _manifest(
     folder: Path,
     record: TensorRTRecord | None,
     parity: ParityRecord,
+    calibration: ProofFrames | None,
 ) -> Manifest:
     return Manifest(
         schema_version=1,
@@ -161,6 +172,7 @@ def _manifest(
         tensorrt=record,
         checkpoint=checkpoint.record,
         parity=parity,
+        calibration=f"{len(calibration.samples)} {calibration.name}" if calibration is not None else None,
         licences=checkpoint.licences,
         versions=engine_versions(),
         host=describe_machine(),

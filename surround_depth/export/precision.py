@@ -21,13 +21,13 @@ def require_precision(engine: EngineKind, precision: Precision) -> None:
     """Refuse a precision from which an engine gains nothing.
 
     Raises:
-        EngineMismatchError: float16 on a CPU: ONNX Runtime computes it in float32 with a cast on either side of each
+        EngineMismatchError: float16 on a CPU. ONNX Runtime computes it in float32 with a cast on either side of each
             operator, so it is slower, and its parity says less than the truth about a GPU that really computes in half.
     """
-    if engine == "onnxruntime" and precision == "fp16":
+    if precision == "fp16" and engine in ("onnxruntime", "openvino"):
         raise EngineMismatchError(
-            "--precision fp16: ONNX Runtime has no half arithmetic on a CPU (it casts to float32 and back, which is "
-            "slower than fp32); use fp32 or int8, or fp16 with --engine tensorrt or tensorrt_rtx"
+            f"--precision fp16: {engine} runs on a CPU, which computes half precision in float32 and is slower for it; "
+            "use fp32 or int8, or fp16 with --engine tensorrt or tensorrt_rtx"
         )
 
 

@@ -78,7 +78,7 @@ class TensorRTRecord(StrictModel):
     library: Literal["tensorrt", "tensorrt_rtx"]
     version: str
     gpu_name: str | None
-    """None: built ahead of time without a GPU (TensorRT-RTX only)."""
+    """None: not bound to one (a TensorRT-RTX plan, or one built with --hardware-compatible)."""
     flags: tuple[str, ...]
 
 

@@ -21,6 +21,7 @@ def run_command(checkout: Path, script: str, *arguments: str, cwd: Path) -> subp
         (["--checkpoint", "c", "--out", "e", "--size", "big"], "--size 'big': write height x width"),
         (["--checkpoint", "c", "--out", "e", "--size", "100x448"], "height_px is 100"),
         (["--checkpoint", "c", "--out", "e", "--cameras", "0"], "must be at least 1"),
+        (["--checkpoint", "c", "--out", "e", "--calibration", "d"], "--calibration is for --precision int8"),
     ],
 )
 def test_a_mistake_is_one_line(arguments: list[str], complaint: str, checkout: Path, tmp_path: Path) -> None:
@@ -62,11 +63,19 @@ def test_the_whole_way_from_checkpoint_to_benchmark(checkout: Path, tmp_path: Pa
     build = ("--checkpoint", str(weights), "--out", "e", "--cameras", "2", "--size", "64x96")
     result = run_command(checkout, "build_engine.py", *build, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("engine   ")  # which one was chosen, and why
     assert "next     python deploy/benchmark.py --engine e" in result.stdout
+    half = (*build, "--engine", "onnxruntime", "--precision", "fp16")
+    refused = run_command(checkout, "build_engine.py", *half, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert "--precision fp16: onnxruntime runs on a CPU" in refused.stderr
     result = run_command(checkout, "benchmark.py", "--engine", "e", "--runs", "20", "--out", "b", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "b" / "benchmark.json").stat().st_size > 0
-    result = run_command(checkout, "check_parity.py", "--engine", "e", "--checkpoint", str(weights), cwd=tmp_path)
+    check = ("--engine", "e", "--checkpoint", str(weights), "--frames", "1", "--out", "p")
+    result = run_command(checkout, "check_parity.py", *check, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
+    assert (tmp_path / "p" / "parity.html").is_file()
     result = run_command(checkout, "export_onnx.py", "--checkpoint", str(weights), "--out", "s.onnx", cwd=tmp_path)
     assert result.returncode == 0, result.stderr

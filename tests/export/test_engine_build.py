@@ -17,7 +17,6 @@ from surround_depth.export.engine_build import BuildRequest, build_engine
 from surround_depth.export.frames import proof_frames, random_frames
 from surround_depth.export.graph_names import module_path
 from surround_depth.export.parity import PARITY_BOUNDS, ParityBound
-from surround_depth.export.parity_check import check_engine
 from surround_depth.imaging import InputSpec
 from surround_depth.inference.backend import NetworkInputs, open_backend
 from surround_depth.inference.manifest import load_manifest
@@ -98,25 +97,10 @@ def test_the_same_checkpoint_gives_the_same_graph(engine: Path, checkpoint: Path
 def test_an_engine_over_its_bound_is_not_written(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(PARITY_BOUNDS, "fp32", ParityBound(-1.0, -1.0, -1.0, -1.0))
+    monkeypatch.setitem(PARITY_BOUNDS, "fp32", ParityBound(-1.0, -1.0, -1.0, -1.0, -1.0))
     with pytest.raises(EngineMismatchError, match="onnxruntime fp32 is not torch fp32"):
         build_engine(BuildRequest(checkpoint, tmp_path / "student", n_cameras=2, n_parity_frames=1))
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_check_proves_again_and_refuses_other_weights(engine: Path, checkpoint: Path, tmp_path: Path) -> None:
-    record = check_engine(engine, checkpoint, None, 1)
-    assert record.candidate == "onnxruntime fp32"
-    assert record.p99_relative < 1e-4
-    copied = tmp_path / "other"
-    copied.mkdir()
-    for path in checkpoint.iterdir():
-        content = bytearray(path.read_bytes())
-        if path.suffix == ".safetensors":
-            content[-2] ^= 1  # one bit of one weight
-        (copied / path.name).write_bytes(bytes(content))
-    with pytest.raises(EngineMismatchError, match="was made of weights"):
-        check_engine(engine, copied, None, 1)
 
 
 def test_the_benchmark_counts_every_stage(engine: Path) -> None:

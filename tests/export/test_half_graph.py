@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from tiny_backbones import TINY_BACKBONES
 import surround_depth
 from surround_depth.export.graph_names import module_path
 from surround_depth.export.onnx_graph import export_onnx
-from surround_depth.export.tensorrt_build import PlanFiles, build_plan
+from surround_depth.export.tensorrt_build import PlanFiles, PlanOptions, build_plan
 from surround_depth.imaging import InputSpec
 from surround_depth.inference.backend import EngineSpec, NetworkInputs
 from surround_depth.inference.onnxruntime_backend import OnnxRuntimeBackend
@@ -117,5 +118,10 @@ def test_the_norms_inside_a_backbone_are_float32_too(tmp_path: Path) -> None:
 def test_tensorrt_rtx_builds_it_strongly_typed(nano_graph: Path, tmp_path: Path) -> None:
     pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed: pip install tensorrt-rtx")
     files = PlanFiles(nano_graph, tmp_path / "model.plan", tmp_path / "layers.json", tmp_path / "build.log")
-    build_plan("tensorrt_rtx", files, workspace_mib=256)
+    build_plan("tensorrt_rtx", files, PlanOptions(workspace_mib=256))
     assert files.plan.stat().st_size > 1_000_000
+    layers = json.loads(files.layers.read_text())["layers"]
+    convolutions = [layer for layer in layers if layer["type"] == "correlation"]
+    assert len(convolutions) >= 30  # the rest is fused into other kernels
+    assert {layer["inputs"][0] for layer in convolutions} == {"Half"}
+    assert {"Half", "Float"} <= {kind for layer in layers for kind in layer["outputs"]}

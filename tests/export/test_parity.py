@@ -75,6 +75,27 @@ def test_dead_cameras_and_range_ends_do_not_count() -> None:
     require_parity(record, "fp32")
 
 
+def test_accuracy_against_truth_has_a_bound_of_its_own() -> None:
+    """By hand: truth 25 m, reference 20 m: AbsRel 0.2. The candidate says 19.85 m: 0.206, 3 % worse."""
+    truth_m = plane(25.0)
+    truth_m[0, 0] = np.nan
+    truth_m[0, 1] = SPEC.max_depth_m  # no surface within reach
+    reference, inputs = Rung("torch", Fixed(plane(20.0))), [tiny_inputs()]
+    worse, better = Rung("int8", Fixed(plane(19.85))), Rung("int8", Fixed(plane(20.1)))
+    record = measure_parity(reference, worse, inputs, "by hand", [truth_m])
+    assert record.abs_rel_reference == pytest.approx(0.2)
+    assert record.abs_rel_worsening == pytest.approx(0.03, abs=1e-6)
+    with pytest.raises(EngineMismatchError, match=r"abs_rel_worsening 0\.03 > 0\.02"):
+        require_parity(record, "int8")
+    assert "0.2060 (+3.00%)" in parity_table([record])
+    record = measure_parity(reference, better, inputs, "by hand", [truth_m])
+    assert record.abs_rel_worsening == pytest.approx(-0.02, abs=1e-6)
+    require_parity(record, "int8")
+    unknown = measure_parity(reference, better, inputs, "by hand", [np.full_like(truth_m, np.nan)])
+    assert unknown.abs_rel_reference is None
+    assert parity_table([unknown]).endswith("| - |")
+
+
 def test_what_cannot_be_compared_is_refused() -> None:
     good, nan = Fixed(plane(20.0)), Fixed(plane(20.0))
     nan.depth_m[0, 0, 0] = np.nan
