@@ -83,6 +83,14 @@ def R_to_quaternion(R: Array) -> Array:
     return -q if w < 0 else q
 
 
+def for_hash(array: Array) -> Array:
+    """Return the numbers to nine decimals (a nanometre): beyond that they depend on a machine's linear algebra.
+
+    What is hashed on one machine and looked up on another is hashed so.
+    """
+    return np.round(array, 9) + 0.0  # without a sign of zero
+
+
 def rigid(R: Array, t_m: Array | list[float] | tuple[float, ...]) -> Array:
     """Return the transform [4, 4] of a rotation [3, 3] and a translation [3] in metres."""
     T = np.eye(4)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from surround_depth.config import StrictModel, parse_config, read_yaml
 from surround_depth.errors import CalibrationError, ConfigError
-from surround_depth.geometry import Array, Lens, LensModel, R_to_quaternion, quaternion_to_R, rigid, unit_rays
+from surround_depth.geometry import Array, Lens, LensModel, R_to_quaternion, for_hash, quaternion_to_R, rigid, unit_rays
 
 # A rig is bolted to one vehicle: a translation beyond this is in millimetres, or in the world frame.
 MAX_MOUNT_DISTANCE_M = 25.0
@@ -156,12 +156,12 @@ class Rig:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of everything numeric in the rig: equal exactly when calibration, sizes, names and masks are."""
+        """SHA-256 of everything numeric in the rig: equal when sizes, names and masks are, and calibration to 1e-9."""
         digest = hashlib.sha256()
         for camera in self.cameras:
             facts = [camera.name, camera.height_px, camera.width_px, camera.lens.model, *camera.lens.coefficients]
             digest.update(json.dumps([*facts, camera.trigger_offset_ms]).encode())
-            digest.update(camera.K.tobytes() + camera.T_ego_cam.tobytes())
+            digest.update(for_hash(camera.K).tobytes() + for_hash(camera.T_ego_cam).tobytes())
             digest.update(b"" if camera.own_body is None else np.packbits(camera.own_body).tobytes())
         return digest.hexdigest()
 

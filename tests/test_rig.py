@@ -1,5 +1,6 @@
 """Every way a rig file can be wrong is refused with the camera and key named; both shipped rigs load."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -179,6 +180,15 @@ def test_fingerprint_sees_every_change():
     prints = {Rig("r", (camera,)).fingerprint for camera in variants}
     assert len(prints) == len(variants)
     assert Rig("other name", (make_camera("F", 0.0),)).fingerprint == Rig("r", (base,)).fingerprint
+
+
+def test_fingerprint_is_that_of_another_machine_whose_rotations_end_in_other_bits():
+    camera = make_camera("F", 0.3)
+    T_ego_cam = np.array(camera.T_ego_cam)
+    T_ego_cam[:3, :3] = np.nextafter(T_ego_cam[:3, :3], 2.0)
+    other = replace(camera, T_ego_cam=T_ego_cam)
+    assert other.T_ego_cam.tobytes() != camera.T_ego_cam.tobytes()
+    assert Rig("r", (other,)).fingerprint == Rig("r", (camera,)).fingerprint
 
 
 def test_own_body_polygon_by_hand(tmp_path):

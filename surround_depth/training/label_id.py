@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
 
 import numpy as np
 
 from surround_depth.data.sample import Sample
 from surround_depth.frame import EncodedImage
+from surround_depth.geometry import for_hash
 from surround_depth.imaging import InputSpec
 
 
@@ -21,7 +23,7 @@ def label_id(sample: Sample, spec: InputSpec) -> str:
     """
     frame, truth = sample.frame, sample.truth
     cameras = [
-        (c.name, c.height_px, c.width_px, c.K.tolist(), c.T_ego_cam.tolist(), c.lens.model, list(c.lens.coefficients))
+        (c.name, c.height_px, c.width_px, *(for_hash(one).tolist() for one in (c.K, c.T_ego_cam)), asdict(c.lens))
         for c in frame.rig.cameras
     ]
     facts = [frame.frame_id, spec.model_dump(mode="json"), cameras, frame.camera_valid.tolist()]

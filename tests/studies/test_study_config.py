@@ -21,7 +21,7 @@ STUDIES = sorted(p.stem for p in (Path(__file__).parents[2] / "surround_depth" /
 @pytest.mark.parametrize("name", STUDIES)
 def test_shipped_studies_are_whole(name: str) -> None:
     study = load_study(name)
-    assert study.rows[study.reference].overrides.keys() <= {"teacher.kind"}
+    assert study.rows[study.reference].overrides.keys() <= {"teacher.kind", "loss"}
     assert len(study.seeds) >= 3
 
 
