@@ -48,6 +48,7 @@ HEAVY_OWNERS = {
     "scipy": ("metrics.cloud",),
     "onnxscript": ("export",),
     "onnxruntime": ("inference.onnxruntime_backend", "export.quantize"),
+    "openvino": ("inference.openvino_backend",),
     "tensorrt": ("inference.tensorrt_library",),
     "tensorrt_rtx": ("inference.tensorrt_library",),
     "cuda": ("inference.cuda_memory",),

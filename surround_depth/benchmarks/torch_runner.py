@@ -50,7 +50,8 @@ class TorchRunner(Closing):
         self._inputs = [tensor.to(device) for tensor in self._staged]
         self._outputs = _empty(spec.output_shapes(), pinned=device.type == "cuda")
         with torch.no_grad(), self._on_stream():
-            module = _network(student, mode).to(device, memory_format=torch.channels_last)
+            module = _network(student, mode).to(device)
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
             self._compute: _Compute | None = _prepared(module, self._inputs, mode)
 
     def infer(self, inputs: NetworkInputs) -> NetworkOutputs:

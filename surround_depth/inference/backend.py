@@ -1,6 +1,6 @@
 """What every engine takes and gives, and the one door through which a compiled engine is opened.
 
-The tensors are the same for torch, ONNX Runtime and TensorRT (N cameras, H W network pixels):
+The tensors are the same for torch, ONNX Runtime, OpenVINO and TensorRT (N cameras, H W network pixels):
 
     images        uint8    [N, H, W, 3]      RGB, as `imaging.ImagePlans.prepare` returns them
     rays          float32  [N, H/8, W/8, 3]  unit rays of the stride-8 cell centres, camera frame
@@ -182,6 +182,10 @@ def open_backend(directory: str | Path, *, threads: int | None = None) -> Backen
             from surround_depth.inference.onnxruntime_backend import OnnxRuntimeBackend
 
             return OnnxRuntimeBackend(engine_bytes, spec, threads=threads)
+        case "openvino":
+            from surround_depth.inference.openvino_backend import OpenVinoBackend
+
+            return OpenVinoBackend(engine_bytes, spec, threads=threads)
         case "tensorrt" | "tensorrt_rtx":
             from surround_depth.inference.tensorrt_backend import TensorRTBackend
 
