@@ -57,6 +57,12 @@ def label_task(config: TrainConfig, drives: Drives, *, validation: bool = False)
     return LabelTask(once, tuple(dict.fromkeys(specs)), windows=needs_patches(config.loss))
 
 
+def labels_in_workers(config: TrainConfig) -> bool:
+    """Return whether a learned teacher would run in worker processes, which cannot share a GPU."""
+    learned = config.teacher.kind not in ("simulated", "none")
+    return learned and config.teacher.cache is None and config.data.n_workers > 0
+
+
 def teacher_on(device: Device, config: TeacherConfig) -> TeacherConfig:
     """Return the same teacher with its model on `device` and nothing kept; neither labels nor fingerprint depend on it.
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from surround_depth.config import parse_config
+from surround_depth.config import load_config, parse_config
 from surround_depth.errors import ConfigError
 from surround_depth.training.config import TrainConfig
+from surround_depth.training.label_task import labels_in_workers
 
 
 @pytest.mark.parametrize("term", ["kl", "x1", "chamfer"])
@@ -80,3 +81,11 @@ def test_features_of_all_cameras_are_not_asked_of_a_teacher_of_pairs(tiny_config
     tree["loss"]["fitnets"] = 1.0
     with pytest.raises(ConfigError, match=r"loss\.fitnets compare the features of all cameras"):
         parse_config(TrainConfig, tree, "test")
+
+
+@pytest.mark.parametrize(
+    ("changes", "warned"), [([], True), (["teacher.cache=labels"], False), (["data.n_workers=0"], False)]
+)
+def test_a_learned_teacher_in_the_loaders_workers_is_said(changes: list[str], warned: bool) -> None:
+    assert labels_in_workers(load_config(TrainConfig, "nuscenes_r18", changes)) == warned
+    assert not labels_in_workers(load_config(TrainConfig, "synthetic_demo", changes))
