@@ -119,8 +119,8 @@ def run_training(
                 watcher.on_notice(_summary(config, drives, processes))
                 if labels_in_workers(config):
                     watcher.on_notice(
-                        "the teacher looks at every picture in the loader's workers, on the CPU: label once ahead of the "
-                        "run with tools/cache_teacher.py, and give its folder as teacher.cache"
+                        "the teacher looks at every picture in the loader's workers, on the CPU: label once, ahead of "
+                        "the run, with tools/cache_teacher.py, and give its folder as teacher.cache"
                     )
         state = processes.from_main(state)
         with processes.together():
