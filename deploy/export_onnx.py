@@ -2,6 +2,7 @@
 """Write a checkpoint as one audited ONNX file, for a runtime of your own. build_engine.py does this and proves it.
 
 python deploy/export_onnx.py --checkpoint out/student --out student.onnx
+python deploy/export_onnx.py --checkpoint out/student --out student_fp16.onnx --precision fp16
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", type=Path, required=True, help="folder with model.safetensors and config.json")
     parser.add_argument("--out", type=Path, required=True, help="ONNX file to write")
+    parser.add_argument(
+        "--precision", choices=("fp32", "fp16"), default="fp32", help="default: fp32; build_engine.py makes int8"
+    )
     parser.add_argument("--cameras", type=int, default=6, help="camera slots of the graph (default 6)")
     return parser.parse_args()
 
@@ -25,12 +29,12 @@ def main() -> None:
     if arguments.cameras < 1:
         raise ConfigError("--cameras must be at least 1")
     from surround_depth.export.checkpoint import read_trained_student
-    from surround_depth.export.onnx_graph import export_onnx
+    from surround_depth.export.precision import export_at
 
     trained = read_trained_student(arguments.checkpoint)
     spec = trained.engine_spec(arguments.cameras)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    graph = export_onnx(trained.student, spec, arguments.out)
+    graph = export_at(arguments.precision, trained.student, spec, arguments.out)
     size_mb = arguments.out.stat().st_size / 1e6
     print(f"{arguments.out}: {len(graph.graph.node)} nodes, {size_mb:.1f} MB, opset 18")
     for name, shape in (spec.input_shapes() | spec.output_shapes()).items():

@@ -90,7 +90,13 @@ def quantise(
                 activation_type=QuantType.QInt8 if form == "symmetric" else QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
                 calibrate_method=CalibrationMethod.Percentile,
-                extra_options={"CalibPercentile": PERCENTILE, "WeightSymmetric": True, **_OPTIONS[form]},
+                extra_options={
+                    "CalibPercentile": PERCENTILE,
+                    "CalibStridedMinMax": 1,  # one frame after another, whatever its name says: all maps of all
+                    # frames at once are gigabytes
+                    "WeightSymmetric": True,
+                    **_OPTIONS[form],
+                },
             )
         except (RuntimeError, ValueError, AssertionError) as error:
             raise EngineMismatchError(f"int8: the quantiser fails: {' '.join(str(error).split())[:300]}") from error
@@ -98,10 +104,17 @@ def quantise(
 
 
 class _Frames:
-    """The quantiser's calibration reader."""
+    """The quantiser's calibration reader: it hands out the frames of a range that is set before."""
 
     def __init__(self, frames: Sequence[NetworkInputs]) -> None:
+        self._frames = frames
         self._rest = iter(frames)
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def set_range(self, start_index: int, end_index: int) -> None:
+        self._rest = iter(self._frames[start_index:end_index])
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         frame = next(self._rest, None)
