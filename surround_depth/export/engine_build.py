@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from surround_depth.export.checkpoint import DEFAULT_CAMERAS, TrainedStudent, read_trained_student
+from surround_depth.export.engine_choice import require_runtime
 from surround_depth.export.frames import DriveSource, ProofFrames, calibration_frames, proof_frames
 from surround_depth.export.machine import describe_machine, engine_versions
 from surround_depth.export.manifest import record_file, require_replaceable, write_manifest
@@ -72,6 +73,7 @@ def build_engine(request: BuildRequest, report: Callable[[str], None] = lambda l
     """
     require_replaceable(request.out)
     require_precision(request.engine, request.precision)
+    require_runtime(request.engine)
     kind = tensorrt_kind(request.engine)
     require_plan_options(kind, request.plan)
     if kind is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+from surround_depth.errors import MissingDependencyError
 from surround_depth.inference.manifest import EngineKind
 from surround_depth.inference.tensorrt_library import TensorRTKind, gpu_name
 
@@ -13,8 +14,8 @@ _ON_A_GPU: tuple[TensorRTKind, ...] = ("tensorrt", "tensorrt_rtx")
 def choose_engine() -> tuple[EngineKind, str]:
     """Return the best engine that is installed here, and the reason in words.
 
-    TensorRT before TensorRT-RTX, whose kernels were timed on the very GPU; both only where there is a GPU. On a CPU
-    OpenVINO, which needs about four fifths of ONNX Runtime's time for this network (tensorrt.md, 5).
+    TensorRT, whose kernels are timed on the very GPU, before TensorRT-RTX; both only where there is a GPU. On a CPU
+    OpenVINO, which is there only where somebody wanted it, before ONNX Runtime, which always is.
     """
     gpu = gpu_name()
     if gpu is not None:
@@ -25,3 +26,16 @@ def choose_engine() -> tuple[EngineKind, str]:
     if find_spec("openvino") is not None:
         return "openvino", f"{lacking}; OpenVINO is installed"
     return "onnxruntime", f"{lacking}; OpenVINO is not installed"
+
+
+def require_runtime(engine: EngineKind) -> None:
+    """Refuse, before anything is exported, a CPU engine whose library is not installed; TensorRT's is its builder's.
+
+    Raises:
+        MissingDependencyError: OpenVINO is not installed.
+    """
+    if engine == "openvino" and find_spec("openvino") is None:
+        raise MissingDependencyError(
+            "engine 'openvino': the package is not installed; install it with pip install openvino "
+            "(or build with --engine onnxruntime)"
+        )

@@ -100,19 +100,22 @@ def possible_rungs(
     fp16 needs a GPU: a CPU computes it in float32 and would say less than the truth (tensorrt.md, 3).
     """
     on_a_gpu = [kind for kind in _TENSORRT if find_spec(kind) is not None] if cuda_device_count() > 0 else []
+    has_openvino = find_spec("openvino") is not None
     report("export   fp32" + (", fp16" if on_a_gpu else ""))
     onnx = {precision: folder / f"{precision}.onnx" for precision in _PRECISIONS}
     graph = export_at("fp32", trained.student, spec, onnx["fp32"])
     if on_a_gpu:
         export_at("fp16", trained.student, spec, onnx["fp16"])
     yield graph_rung("onnxruntime", "fp32", onnx["fp32"], spec)
-    if find_spec("openvino") is not None:
+    if has_openvino:
         yield graph_rung("openvino", "fp32", onnx["fp32"], spec)
     report(f"quantise {len(calibration.samples)} frames, {calibration.name}")
     ranges = calibration.network_inputs(spec.input)
-    on_a_cpu = folder / "int8_onnxruntime.onnx"
+    on_a_cpu = folder / "int8_cpu.onnx"
     quantise(graph, ranges, on_a_cpu, form=int8_form("onnxruntime"))
     yield graph_rung("onnxruntime", "int8", on_a_cpu, spec)
+    if has_openvino:
+        yield graph_rung("openvino", "int8", on_a_cpu, spec)
     if on_a_gpu:
         quantise(graph, ranges, onnx["int8"])
     for kind in on_a_gpu:

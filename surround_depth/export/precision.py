@@ -16,6 +16,8 @@ from surround_depth.inference.manifest import EngineKind, Precision
 from surround_depth.models.half import HalfStudent
 from surround_depth.models.student import Student
 
+CPU_ENGINES: tuple[EngineKind, ...] = ("onnxruntime", "openvino")
+
 
 def require_precision(engine: EngineKind, precision: Precision) -> None:
     """Refuse a precision from which an engine gains nothing.
@@ -24,7 +26,7 @@ def require_precision(engine: EngineKind, precision: Precision) -> None:
         EngineMismatchError: float16 on a CPU. ONNX Runtime computes it in float32 with a cast on either side of each
             operator, so it is slower, and its parity says less than the truth about a GPU that really computes in half.
     """
-    if precision == "fp16" and engine in ("onnxruntime", "openvino"):
+    if precision == "fp16" and engine in CPU_ENGINES:
         raise EngineMismatchError(
             f"--precision fp16: {engine} runs on a CPU, which computes half precision in float32 and is slower for it; "
             "use fp32 or int8, or fp16 with --engine tensorrt or tensorrt_rtx"
@@ -33,7 +35,7 @@ def require_precision(engine: EngineKind, precision: Precision) -> None:
 
 def int8_form(engine: EngineKind) -> Int8Form:
     """Return the form of int8 that this engine computes in integers."""
-    return "asymmetric" if engine == "onnxruntime" else "symmetric"
+    return "asymmetric" if engine in CPU_ENGINES else "symmetric"
 
 
 def export_at(

@@ -40,7 +40,8 @@ what matters (0.81 %)."""
 Int8Form = Literal["symmetric", "asymmetric"]
 """`symmetric`: inputs of convolutions int8 around zero, results and biases in float32, as TensorRT wants them.
 `asymmetric`: inputs uint8 with a zero point, results and biases quantised too: what ONNX Runtime's integer convolution
-asks for on a CPU. It runs the symmetric form in float32, with conversions, at 1.5 times the float32 graph's time."""
+asks for on a CPU (it runs the symmetric form in float32, with conversions, at 1.5 times the float32 graph's time);
+OpenVINO takes either."""
 
 _OPTIONS: dict[Int8Form, dict[str, Any]] = {
     "symmetric": {

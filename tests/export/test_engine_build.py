@@ -94,6 +94,25 @@ def test_the_same_checkpoint_gives_the_same_graph(engine: Path, checkpoint: Path
             open_backend(out)
 
 
+@pytest.mark.slow
+def test_an_int8_engine_says_so_and_what_its_ranges_are_of(checkpoint: Path, tmp_path: Path) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install openvino")
+    said: list[str] = []
+    out = tmp_path / "int8"
+    request = BuildRequest(checkpoint, out, engine="openvino", precision="int8", n_cameras=2, n_parity_frames=1)
+    manifest = build_engine(request, report=said.append)
+    assert (manifest.engine, manifest.precision) == ("openvino", "int8")
+    assert manifest.calibration == "16 structured random images"
+    assert manifest.parity.candidate == "openvino int8"
+    assert "int8 off 16 frames" in "".join(said)
+    assert sorted(path.name for path in out.iterdir()) == FILES
+    types = {tensor.data_type for tensor in onnx.load(out / "model.onnx").graph.initializer}
+    assert onnx.TensorProto.INT8 in types
+    with open_backend(out, threads=1) as backend:
+        inputs = random_frames(backend.spec, 1).network_inputs(backend.spec.input)[0]
+        assert np.isfinite(backend.infer(inputs).depth_m).all()
+
+
 def test_an_engine_over_its_bound_is_not_written(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

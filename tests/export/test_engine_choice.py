@@ -6,9 +6,9 @@ from importlib.machinery import ModuleSpec
 
 import pytest
 
-from surround_depth.errors import EngineMismatchError
+from surround_depth.errors import EngineMismatchError, MissingDependencyError
 from surround_depth.export import engine_choice
-from surround_depth.export.engine_choice import choose_engine
+from surround_depth.export.engine_choice import choose_engine, require_runtime
 from surround_depth.export.precision import require_precision
 
 
@@ -32,6 +32,13 @@ def test_the_choice_and_its_reason(
     chosen, said = choose_engine()
     assert chosen == engine
     assert reason in said
+
+
+def test_openvino_that_is_not_installed_is_named_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_choice, "find_spec", lambda name: None)
+    with pytest.raises(MissingDependencyError, match="pip install openvino"):
+        require_runtime("openvino")
+    require_runtime("onnxruntime")
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
