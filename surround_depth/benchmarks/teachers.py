@@ -12,20 +12,19 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from surround_depth.benchmarks.reference_graph import ReferenceGraph, export_reference, open_reference
 from surround_depth.benchmarks.report import Report, Table, require_repeats
 from surround_depth.benchmarks.students import engine_spec
-from surround_depth.export.audit import OPSET
 from surround_depth.export.frames import network_inputs, random_frames
-from surround_depth.export.onnx_graph import export_onnx, quiet_exporter
+from surround_depth.export.onnx_graph import export_onnx
 from surround_depth.imaging import InputSpec
-from surround_depth.inference.onnxruntime_backend import OnnxRuntimeBackend, open_session
+from surround_depth.inference.manifest import EngineKind
+from surround_depth.inference.onnxruntime_backend import OnnxRuntimeBackend
 from surround_depth.models.presets import Preset, student_preset
 from surround_depth.models.student import Student
 
@@ -113,8 +112,8 @@ def measure(presets: Sequence[Preset], shapes: Sequence[TeacherShape], race: Rac
     found = []
     with tempfile.TemporaryDirectory() as folder:
         for shape in shapes:
-            teacher = _open_teacher(shape, race, Path(folder))
-            found += [_beside(preset, teacher, race, Path(folder)) for preset in presets]
+            teacher = open_teacher(shape, race.input, race.n_cameras, race.threads, Path(folder))
+            found += [_beside(preset, shape, teacher, race, Path(folder)) for preset in presets]
     return found
 
 
@@ -142,18 +141,7 @@ def teachers_report(speeds: Iterable[TeacherSpeed], race: Race) -> Report:
     return Report("teachers", "Students beside their teachers", (Table(head, rows), meaning), figures)
 
 
-@dataclass(frozen=True)
-class _OpenTeacher:
-    shape: TeacherShape
-    n_parameters: int
-    session: Any
-    feeds: dict[str, NDArray[np.float32]]
-
-    def run(self) -> None:
-        self.session.run(None, self.feeds)
-
-
-def _beside(preset: Preset, teacher: _OpenTeacher, race: Race, folder: Path) -> TeacherSpeed:
+def _beside(preset: Preset, shape: TeacherShape, teacher: ReferenceGraph, race: Race, folder: Path) -> TeacherSpeed:
     spec = engine_spec(race.input, race.n_cameras)
     path = folder / f"{preset}.onnx"
     if not path.exists():
@@ -165,7 +153,7 @@ def _beside(preset: Preset, teacher: _OpenTeacher, race: Race, folder: Path) -> 
             engine.infer(inputs)
         pairs = [(_ms(lambda: engine.infer(inputs)), _ms(teacher.run)) for _ in range(race.runs)]
     student_ms, teacher_ms = np.median(np.array(pairs), axis=0)
-    return TeacherSpeed(preset, teacher.shape, teacher.n_parameters, float(student_ms), float(teacher_ms))
+    return TeacherSpeed(preset, shape, teacher.n_parameters, float(student_ms), float(teacher_ms))
 
 
 class _DepthOnly(nn.Module):
@@ -178,28 +166,22 @@ class _DepthOnly(nn.Module):
         return depth
 
 
-def _open_teacher(shape: TeacherShape, race: Race, folder: Path) -> _OpenTeacher:
-    """Return a teacher that has run once."""
-    model = teacher_model(shape)
-    size = (race.n_cameras, 3, *teacher_size(race.input))
+def open_teacher(
+    shape: TeacherShape,
+    input: InputSpec,
+    n_cameras: int,
+    threads: int,
+    folder: Path,
+    engine: EngineKind = "onnxruntime",
+) -> ReferenceGraph:
+    """Return a teacher as a graph that has run once, for as many pixels as a student of `input` sees.
+
+    Its file stays in `folder`, which must outlive it.
+    """
+    pixels = (n_cameras, 3, *teacher_size(input))
     path = folder / f"teacher-{shape}.onnx"
-    with torch.no_grad(), quiet_exporter():
-        torch.onnx.export(
-            _DepthOnly(model),
-            (torch.zeros(size),),
-            str(path),
-            input_names=["pixels"],
-            output_names=["depth"],
-            opset_version=OPSET,
-            dynamo=True,
-            verbose=False,
-        )
-    n_parameters = sum(parameter.numel() for parameter in model.parameters())
-    del model  # the largest holds 1.3 GB
-    pictures = np.random.default_rng(0).standard_normal(size, dtype=np.float32)
-    teacher = _OpenTeacher(shape, n_parameters, open_session(path, race.threads), {"pixels": pictures})
-    teacher.run()
-    return teacher
+    n_parameters = export_reference(_DepthOnly(teacher_model(shape)), pixels, path)
+    return open_reference(path, pixels, n_parameters, threads, engine)
 
 
 def _ms(work: Callable[[], object]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import resource
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -20,6 +21,7 @@ from surround_depth.inference.pipeline import SurroundDepthPipeline
 WARM_UP_S = 0.2
 """At least this long before anything counts: caches, thread pools and clocks settle (tensorrt.md, 4)."""
 MIN_RUNS = 20
+KIB_PER_MIB = 1024
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,10 @@ class Measurement:
     """Of the whole chain, in the order they run; "whole" is the wall clock around all of them."""
     engine_alone: StageLatency
     """`backend.infer` on ready inputs, nothing else running."""
+    whole_ms: tuple[float, ...]
+    """Every run of the whole chain, in order: what a rate that was not tried would have done follows from them."""
+    peak_memory_mib: float
+    """The most memory that the process held so far: interpreter, engine, fusion and the frames of this measurement."""
     machine: dict[str, str]
     versions: dict[str, str]
 
@@ -61,7 +67,7 @@ def measure_engine(
     if n_runs < MIN_RUNS:
         raise ConfigError(f"runs: {n_runs} is too few for percentiles; use at least {MIN_RUNS}")
     alone = _engine_alone(backend, frames, n_runs)
-    stages = _whole_chain(backend, frames, n_runs)
+    stages, whole_ms = _whole_chain(backend, frames, n_runs)
     return Measurement(
         engine=manifest.engine,
         precision=manifest.precision,
@@ -74,6 +80,8 @@ def measure_engine(
         n_runs=n_runs,
         stages=stages,
         engine_alone=alone,
+        whole_ms=whole_ms,
+        peak_memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_PER_MIB,
         machine=describe_machine(),
         versions=engine_versions(),
     )
@@ -86,14 +94,15 @@ def markdown_table(measurement: Measurement) -> str:
     lines = [
         f"### {m.engine} {m.precision}, {m.n_cameras} x {m.height_px} x {m.width_px}, {m.threads} threads",
         "",
-        "| stage | p50 ms | p95 ms | p99 ms | max ms |",
-        "|---|---|---|---|---|",
+        "| stage | p50 ms | p90 ms | p95 ms | p99 ms | max ms |",
+        "|---|---|---|---|---|---|",
         *(
-            f"| {name} | {s.p50_ms:.1f} | {s.p95_ms:.1f} | {p99_text(s.p99_ms, s.count)} | {s.max_ms:.1f} |"
+            f"| {name} | {s.p50_ms:.1f} | {s.p90_ms:.1f} | {s.p95_ms:.1f} "
+            f"| {p99_text(s.p99_ms, s.count)} | {s.max_ms:.1f} |"
             for name, s in rows
         ),
         "",
-        f"{m.n_runs} runs after warm-up, {m.frames}. "
+        f"{m.n_runs} runs after warm-up, {m.frames}; at most {m.peak_memory_mib:.0f} MiB of memory. "
         f"{m.machine['cpu']}, {m.machine['cores']} cores, GPU {m.machine['gpu']}; "
         + ", ".join(f"{name} {version}" for name, version in m.versions.items())
         + f"; commit {m.machine['commit']}, model {m.model_sha256[:12]}.",
@@ -120,17 +129,36 @@ def _engine_alone(backend: Backend, frames: ProofFrames, n_runs: int) -> StageLa
     return recorder.summary()["engine"]
 
 
-def _whole_chain(backend: Backend, frames: ProofFrames, n_runs: int) -> dict[str, StageLatency]:
-    encoded = [encode_frame(frame) for frame in frames.frames]
-    warm = SurroundDepthPipeline(backend, encoded[0].rig)
-    # also compiles the fusion loops and fills the caches of the rig
-    _warm_up(lambda index: fuse(warm(encoded[index]), min_confidence=0.0), len(encoded))
-    recorder = LatencyRecorder(window=n_runs)
-    pipeline = SurroundDepthPipeline(backend, encoded[0].rig, latency=recorder)
-    for run in range(n_runs):
-        with recorder.stage("whole"):
-            depth = pipeline(encoded[run % len(encoded)])
-            with recorder.stage("fuse"):
-                fuse(depth, min_confidence=0.0)
-    summary = recorder.summary()
-    return {name: summary[name] for name in sorted(summary, key="whole".__eq__)}  # the total last
+class WholeChain:
+    """JPEGs to a fused cloud, one frame after another: decode and resize, infer, validity, fuse.
+
+    Making one warms it up: fusion loops are compiled, the rig's tables are filled. `latency` has the stages of every
+    call since, "whole" around them.
+    """
+
+    def __init__(self, backend: Backend, frames: ProofFrames, *, window: int) -> None:
+        self._encoded = [encode_frame(frame) for frame in frames.frames]
+        self._pipeline = SurroundDepthPipeline(backend, self._encoded[0].rig)
+        _warm_up(self._run, len(self._encoded))
+        self.latency = LatencyRecorder(window=window)
+        self._pipeline.latency = self.latency
+
+    def __call__(self, index: int) -> float:
+        """Process frame `index`, counted round and round; return its milliseconds."""
+        with self.latency.stage("whole"):
+            self._run(index)
+        return self.latency.last_ms("whole") or 0.0
+
+    def _run(self, index: int) -> None:
+        depth = self._pipeline(self._encoded[index % len(self._encoded)])
+        with self._pipeline.latency.stage("fuse"):
+            fuse(depth, min_confidence=0.0)
+
+
+def _whole_chain(
+    backend: Backend, frames: ProofFrames, n_runs: int
+) -> tuple[dict[str, StageLatency], tuple[float, ...]]:
+    chain = WholeChain(backend, frames, window=n_runs)
+    whole_ms = tuple(chain(run) for run in range(n_runs))
+    summary = chain.latency.summary()
+    return {name: summary[name] for name in sorted(summary, key="whole".__eq__)}, whole_ms  # the total last

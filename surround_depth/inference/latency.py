@@ -21,6 +21,7 @@ class StageLatency:
 
     count: int
     p50_ms: float
+    p90_ms: float
     p95_ms: float
     p99_ms: float
     max_ms: float
@@ -70,5 +71,5 @@ def p99_text(p99_ms: float, count: float) -> str:
 
 
 def _percentiles(durations_ms: deque[float]) -> StageLatency:
-    p50, p95, p99 = np.percentile(durations_ms, (50, 95, 99))
-    return StageLatency(len(durations_ms), float(p50), float(p95), float(p99), max(durations_ms))
+    p50, p90, p95, p99 = map(float, np.percentile(durations_ms, (50, 90, 95, 99)))
+    return StageLatency(len(durations_ms), p50, p90, p95, p99, max(durations_ms))

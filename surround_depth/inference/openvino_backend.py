@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from surround_depth.closing import Closing
@@ -31,7 +32,7 @@ class OpenVinoBackend(Closing):
         self.threads = physical_cores() if threads is None else threads
         if self.threads < 1:
             raise EngineMismatchError(f"threads: expected at least 1, got {threads}")
-        compiled = _compile(onnx_bytes, self.threads)
+        compiled = compile_graph(onnx_bytes, self.threads)
         _require_declared(compiled, spec)
         self._request: Any = compiled.create_infer_request()
 
@@ -54,7 +55,15 @@ class OpenVinoBackend(Closing):
         self._request = None
 
 
-def _compile(onnx_bytes: bytes, threads: int) -> Any:
+def compile_graph(graph: bytes | Path, threads: int) -> Any:
+    """Return a compiled graph with the settings of every engine: what is compared with an engine runs as it does.
+
+    Args:
+        graph: the ONNX file's bytes, or its path where its weights lie beside it.
+
+    Raises:
+        MissingDependencyError, EngineMismatchError: as `OpenVinoBackend`.
+    """
     try:
         import openvino
     except ImportError as error:
@@ -67,7 +76,7 @@ def _compile(onnx_bytes: bytes, threads: int) -> Any:
     }
     try:
         core = openvino.Core()
-        return core.compile_model(core.read_model(onnx_bytes), "CPU", settings)
+        return core.compile_model(core.read_model(graph), "CPU", settings)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise EngineMismatchError(f"OpenVINO {openvino.__version__} cannot load the graph: {reason}") from error
