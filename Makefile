@@ -6,7 +6,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := train,evaluation,sim,tensorrt-rtx,dev,crosscheck
+EXTRAS := train,evaluation,sim,openvino,tensorrt-rtx,dev,crosscheck
 
 # The name of the stamp carries the content of what was installed, so a checkout that only touches
 # time stamps does not reinstall, and an installed environment works without a network.
