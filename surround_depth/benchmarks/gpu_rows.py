@@ -21,7 +21,7 @@ from surround_depth.inference.manifest import Manifest, ParityRecord
 from surround_depth.inference.onnxruntime_backend import CUDA_PROVIDER, OnnxRuntimeBackend, require_provider
 
 WARM_UP_S = 0.2
-MAX_ROW_S = 2.0
+MAX_ROW_S = 1.0
 MIN_RUNS = 200
 """A row ends after its runs or after `MAX_ROW_S`, but never before these: with fewer a p99 means nothing."""
 _MAX_NOTE = 240

@@ -25,6 +25,7 @@ class OneConvolution(nn.Module):
         return depth
 
 
+@pytest.mark.slow
 def test_an_engine_is_timed_beside_a_network_and_another_engine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,6 +40,7 @@ def test_the_manifest_opens_it_and_it_says_what_the_tiny_engine_says(tmp_path: P
         backend.infer(inputs)
 
 
+@pytest.mark.slow
 def test_it_computes_a_student_as_onnxruntime_does(tmp_path: Path) -> None:
     torch.manual_seed(0)
     export_onnx(Student(student_preset("pico")), SPEC, tmp_path / "pico.onnx")
