@@ -94,7 +94,7 @@ def measure(plan: Plan, on_row: Callable[[Row], None]) -> GpuTable:
             on_row(row)
             rows.append(row)
     name = torch.cuda.get_device_name(plan.device) if plan.device.type == "cuda" else str(plan.device)
-    return GpuTable(name, ceilings, costs, tuple(rows))
+    return GpuTable(name, ceilings, costs, _by_net(rows, nets))
 
 
 def net_cost(net: Net, ceilings: Ceilings) -> NetCost:
@@ -140,12 +140,18 @@ def _rows(
     entries: Sequence[tuple[Net, Contender] | Row],
     runs: int,
 ) -> Iterator[Row]:
-    """Yield the lines of one network after those of another; engines without a network come last."""
+    """Yield torch's lines before those of the engines: a library that brings the process down costs its own alone."""
     for net in nets:
-        own = (entry[1] for entry in entries if not isinstance(entry, Row) and entry[0] is net)
-        for contender in (*everywhere, *own):
+        for contender in everywhere:
             yield measure_row(net, contender, runs)
-    yield from (entry for entry in entries if isinstance(entry, Row))
+    for entry in entries:
+        yield entry if isinstance(entry, Row) else measure_row(*entry, runs)
+
+
+def _by_net(rows: Iterable[Row], nets: Sequence[Net]) -> tuple[Row, ...]:
+    """Return the lines of one network after those of another; engines without a network come last."""
+    places = {(net.name, net.size): place for place, net in enumerate(nets)}
+    return tuple(sorted(rows, key=lambda row: places.get((row.net, row.size), len(places))))
 
 
 def _require_device(device: torch.device) -> None:

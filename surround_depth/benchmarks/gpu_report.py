@@ -45,10 +45,14 @@ def gpu_report(table: GpuTable, runs: int) -> Report:
 
 
 def row_line(row: Row) -> str:
-    """Return a row as one line of progress."""
-    times = row.times
-    found = "" if times is None else f"p50 {times.whole.p50_ms:.2f} ms with copies, {times.sets_per_s:.0f} sets/s; "
-    return f"{row.net} {row.size}, {row.contender}: {found}{row.note}"
+    """Return a row as one line of progress, with what the table would say of it."""
+    times, parity = row.times, row.parity
+    found = []
+    if times is not None:
+        found = [f"engine {_quantiles(times.engine)} ms", f"with copies {_quantiles(times.whole)} ms"]
+    if parity is not None:
+        found.append(f"max {parity.max_m:.1e} m, AbsRel {parity.abs_rel_difference:.1e}")
+    return f"{row.net} {row.size}, {row.contender}: {'; '.join([*found, row.note])}"
 
 
 _MEANING = (

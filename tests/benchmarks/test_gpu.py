@@ -11,7 +11,7 @@ import torch
 from surround_depth.benchmarks import gpu_rows
 from surround_depth.benchmarks.gpu import GpuTable, NetCost, Plan, measure
 from surround_depth.benchmarks.gpu_nets import DEFAULT_NETS, Net, chosen_nets, preset_net
-from surround_depth.benchmarks.gpu_report import gpu_report
+from surround_depth.benchmarks.gpu_report import gpu_report, row_line
 from surround_depth.benchmarks.gpu_rows import Contender, Quantiles, Row, RunTimes, measure_row, quantiles, time_backend
 from surround_depth.benchmarks.report import Table
 from surround_depth.benchmarks.roofline import Ceilings
@@ -147,6 +147,8 @@ def test_every_cell_says_what_was_measured() -> None:
     assert nets.rows == (("nano, 6 x 256 x 448", "random", "1.11", "8.0", "121", "0.200"),)
     assert "1000 runs" in str(meaning)
     assert "750 TFLOP/s" in str(floor)
+    assert row_line(bad) == "nano 6 x 256 x 448, torch compile fp16: no Triton"
+    assert "engine 1.00 / 1.12 / 1.25 ms; with copies 1.50" in row_line(good)
     assert report.figures["rows"][0]["roofline_share"] == pytest.approx(0.2)
 
 
