@@ -95,6 +95,7 @@ def main() -> int:
     from surround_depth.studies.run import runs_of
     from surround_depth.studies.screening import stages
     from surround_depth.studies.table import as_dict, markdown
+    from surround_depth.training.folder import alone_in
 
     study = load_study(arguments.study, arguments.set)
     asked = runs_of(study, arguments.out, arguments.rows, arguments.seeds)
@@ -102,9 +103,10 @@ def main() -> int:
         _ = one.config  # an unknown row is better known now than after the rendering
     failed = 0
     if not arguments.table:
-        render(study, asked, arguments.out)
-        for runs in stages(study, arguments.out, arguments.rows, arguments.seeds):
-            failed += run(runs, arguments.device)
+        with alone_in(arguments.out):
+            render(study, asked, arguments.out)
+            for runs in stages(study, arguments.out, arguments.rows, arguments.seeds):
+                failed += run(runs, arguments.device)
     results = read_results(study, arguments.out)
     text = markdown(results)
     write_atomic(arguments.out / "table.md", text.encode())

@@ -128,15 +128,16 @@ def _without_place(config: TrainConfig) -> TrainConfig:
     data = config.data.model_copy(update={"root": "", "rendering": RenderConfig()})
     changes: dict[str, Any] = {"cache": None, **_nowhere(config.teacher)}
     if (pair := config.teacher.assistant) is not None:
-        changes["assistant"] = pair.model_copy(
-            update={"primary": pair.primary.model_copy(update=_nowhere(pair.primary))}
-        )
+        both = {"primary": pair.primary, "assistant": pair.assistant}
+        moved = {role: one.model_copy(update=_nowhere(one)) for role, one in both.items()}
+        changes["assistant"] = pair.model_copy(update=moved)
     return config.model_copy(update={"data": data, "teacher": config.teacher.model_copy(update=changes)})
 
 
 def _nowhere(teacher: TeacherConfig | SingleTeacherConfig) -> dict[str, Any]:
     place = {"directory": None, "device": "cpu"}
-    return {name: getattr(teacher, name).model_copy(update=place) for name in ("student", "stereo")}
+    changes = {name: getattr(teacher, name).model_copy(update=place) for name in ("student", "stereo")}
+    return changes | {"depth_anything": teacher.depth_anything.model_copy(update={"device": "cpu"})}
 
 
 def read_scores(run: Run) -> dict[str, Any] | None:

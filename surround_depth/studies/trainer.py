@@ -87,5 +87,6 @@ def _wait(process: subprocess.Popen[bytes]) -> int:
 
 
 def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").replace("\r", "\n").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "the training command said nothing")
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").replace("\r", "\n").split("\n")]
+    said = [line for line in lines if line.startswith("error:")] or [line for line in lines if line]
+    return said[-1] if said else "the training command said nothing"

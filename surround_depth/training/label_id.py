@@ -31,7 +31,7 @@ def label_id(sample: Sample, spec: InputSpec) -> str:
     if truth is not None:
         parts += [*truth.depth_m, *truth.sky, *(camera.own_body for camera in frame.rig.cameras)]
     if sample.partners is not None:  # without any the id is what it was before there were partners
-        parts += [sample.partners.baseline_m, *sample.partners.images]
+        parts += [for_hash(sample.partners.baseline_m), *sample.partners.images]
     digest = hashlib.sha256()
     for part in parts:
         content = _bytes_of(part)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from surround_depth.data.sample import SampleSequence
+from surround_depth.errors import ConfigError
 from surround_depth.imaging import InputSpec
 from surround_depth.losses.build import needs_patches
 from surround_depth.teachers.build import SingleTeacherConfig, TeacherConfig
@@ -57,10 +58,35 @@ def label_task(config: TrainConfig, drives: Drives, *, validation: bool = False)
     return LabelTask(once, tuple(dict.fromkeys(specs)), windows=needs_patches(config.loss))
 
 
-def labels_in_workers(config: TrainConfig) -> bool:
-    """Return whether a learned teacher would run in worker processes, which cannot share a GPU."""
-    learned = config.teacher.kind not in ("simulated", "none")
-    return learned and config.teacher.cache is None and config.data.n_workers > 0
+def labels_ahead(config: TrainConfig) -> bool:
+    """Return whether a run's labels must all lie in its cache: a learned teacher, and a loader with workers.
+
+    Workers cannot share a GPU, and on a CPU a foundation model takes seconds for each sample.
+
+    Raises:
+        ConfigError: no cache is given, or pictures are drawn of which none can be kept.
+    """
+    if config.data.n_workers == 0 or not _is_learned(config.teacher):
+        return False
+    asked = f"teacher.kind {config.teacher.kind!r} with data.n_workers {config.data.n_workers}"
+    if config.teacher.cache is None:
+        raise ConfigError(
+            f"{asked}: the loader's workers cannot share a GPU and would ask it about every picture on the CPU; label "
+            "once, ahead of the run (tools/cache_teacher.py with the same --config and --set, and --cache DIR), and "
+            "give --set teacher.cache=DIR; or set data.n_workers=0: then it runs in the process that trains"
+        )
+    if config.augment.zoom != (1.0, 1.0) or config.augment.shift > 0.0:
+        raise ConfigError(
+            f"{asked}: augment.zoom and augment.shift draw pictures that no label is kept of; set them to [1, 1] and "
+            "0, or data.n_workers to 0"
+        )
+    return True
+
+
+def _is_learned(teacher: TeacherConfig) -> bool:
+    if teacher.kind == "assistant" and teacher.assistant is not None:
+        return any(one.kind != "simulated" for one in (teacher.assistant.primary, teacher.assistant.assistant))
+    return teacher.kind not in ("simulated", "none")
 
 
 def teacher_on(device: Device, config: TeacherConfig) -> TeacherConfig:

@@ -12,9 +12,9 @@ from surround_depth.teachers.teacher import AS_LINEAGE
 _TERMS = ("attribution", "share alike", "non-commercial", "no derivatives", "unknown")
 _CREATIVE_COMMONS = re.compile(r"\bCC[ -]BY((?:[ -](?:NC|SA|ND))*)(?:[ -](\d\.\d))?", re.IGNORECASE)
 _CREATIVE_TERMS = {"SA": "share alike", "NC": "non-commercial", "ND": "no derivatives"}
-_PERMISSIVE = re.compile(r"\b(Apache-2\.0|MIT|BSD(?:-[23]-Clause)?)\b", re.IGNORECASE)
-_SPDX = {"apache-2.0": "Apache-2.0", "mit": "MIT", "bsd-2-clause": "BSD-2-Clause", "bsd-3-clause": "BSD-3-Clause"}
-"""Model hubs write them in small letters."""
+_PERMISSIVE = re.compile(r"\b(Apache-2\.0|MIT|BSD(?:-[23]-Clause)?)\b")
+_HUB = {"apache-2.0": "Apache-2.0", "mit": "MIT", "bsd-2-clause": "BSD-2-Clause", "bsd-3-clause": "BSD-3-Clause"}
+"""As model hubs write them: the whole text, in small letters. In a longer one such a word may be of a model's name."""
 _FREE = re.compile(r"^none(?: \(.*\))?$|no rights reserved|\bCC0\b|public domain", re.IGNORECASE)
 _NON_COMMERCIAL = re.compile(r"\bnon-?commercial\b", re.IGNORECASE)
 
@@ -63,8 +63,8 @@ def _rank(terms: frozenset[str]) -> tuple[int, ...]:
 def _read(licence: str) -> tuple[str, frozenset[str]]:
     """Return (name, terms) of a licence as a data set or teacher states it: of several in one text the strictest."""
     found = [_creative_commons(match) for match in _CREATIVE_COMMONS.finditer(licence)]
-    for match in _PERMISSIVE.finditer(licence):
-        found.append((_SPDX.get(match[1].lower(), match[1]), frozenset(("attribution",))))
+    licence = _HUB.get(licence, licence)
+    found += [(match[1], frozenset(("attribution",))) for match in _PERMISSIVE.finditer(licence)]
     if _NON_COMMERCIAL.search(licence) and not any("non-commercial" in terms for _, terms in found):
         return licence, frozenset(("non-commercial",)).union(*(terms for _, terms in found))
     if found:

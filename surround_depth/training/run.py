@@ -26,7 +26,7 @@ from surround_depth.training.dataset import Batch
 from surround_depth.training.drives import Drives, describe_set, open_drives
 from surround_depth.training.folder import CONFIG_NAME, STATE_FOLDER, STUDENT_FOLDER, alone_in, claim_folder, way_on
 from surround_depth.training.held_out import PerPixelMean, ValidationSet, validation_sets
-from surround_depth.training.label_task import labels_in_workers
+from surround_depth.training.label_task import labels_ahead
 from surround_depth.training.logbook import Logbook, writing
 from surround_depth.training.loop import StepReport, Trainer
 from surround_depth.training.process import Processes, start_processes
@@ -100,7 +100,7 @@ def run_training(
         drives = open_drives(config.data)
         seed_generators(config.seed)
         student = _start_student(config, init).to(processes.device)
-        teacher = open_teacher(config.teacher)
+        teacher = open_teacher(config.teacher, required=labels_ahead(config))
         stages = open_stages(config, drives, teacher, rank=processes.rank, n_processes=processes.count)
         adapters = open_adapters(config, student, stages)
     trainer = Trainer(student, config, processes, adapters)
@@ -117,11 +117,6 @@ def run_training(
                     require_same_run(state, config, origin, processes.count)
                     watcher.on_notice(way_on(state.step, config.optim.steps))
                 watcher.on_notice(_summary(config, drives, processes))
-                if labels_in_workers(config):
-                    watcher.on_notice(
-                        "the teacher looks at every picture in the loader's workers, on the CPU: label once, ahead of "
-                        "the run, with tools/cache_teacher.py, and give its folder as teacher.cache"
-                    )
         state = processes.from_main(state)
         with processes.together():
             if state is not None:

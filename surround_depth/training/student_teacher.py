@@ -30,8 +30,11 @@ from surround_depth.teachers.teacher import Teacher, TeacherInput, TeacherLabel
 _FAR_SHARE = 0.9  # of the range: what a student trained towards the far end for sky says of it
 
 
-def open_teacher(config: TeacherConfig) -> Teacher | None:
+def open_teacher(config: TeacherConfig, *, required: bool = False) -> Teacher | None:
     """Return the teacher that a configuration means (`teachers.build_teacher`): a student of ours too, or kept labels.
+
+    Args:
+        required: of kept labels none may be missing; else the teacher itself says what is.
 
     Raises:
         ConfigError, DataError: it cannot be found or opened.
@@ -44,7 +47,7 @@ def open_teacher(config: TeacherConfig) -> Teacher | None:
         raise ConfigError(
             f"teacher.cache: there is no folder {folder}; make it with tools/cache_teacher.py, or correct it"
         )
-    return CachedTeacher(teacher, folder)
+    return CachedTeacher(teacher, folder, required=required)
 
 
 class StudentTeacher:

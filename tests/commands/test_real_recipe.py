@@ -22,7 +22,7 @@ from surround_depth.rig import load_rig
 
 # each has the length of a whole run, and a student that takes minutes to train
 SMALL = ("input={height_px: 64, width_px: 96}", "student.preset=pico", "optim.steps=2", "optim.batch_size=1")
-SMALLER = ("data.n_workers=0", "watch.n_val_samples=1", "optim.precision=fp32", "optim.accumulation=1")
+SMALLER = ("data.n_workers=1", "watch.n_val_samples=1", "optim.precision=fp32", "optim.accumulation=1")
 
 
 def drive(name: str, rig: str) -> RenderedDrive:
@@ -66,11 +66,12 @@ def test_label_train_evaluate(config: str, checkout: Path, tmp_path: Path) -> No
 
     said = run("cache_teacher.py", "--config", config, *options, "--cache", "labels")
     assert "2 labels made, 0 were there" in said
+    # a worker of the loader refuses what is not among the labels
     run("train_fsmde.py", "--config", config, *options, "--set", "teacher.cache=labels", "--out", "run")
     losses = [json.loads(line) for line in (tmp_path / "run" / "loss_curve.jsonl").read_text().splitlines()]
     assert len(losses) == 2
     assert losses[1]["terms"]["dense"] > 0.0
     split = f"{tmp_path}/val.txt" if kind == "nuscenes" else "val"
     data = ("--dataset", kind, "--root", "tree", "--split", split)
-    run("evaluate.py", "--checkpoint", "run/student", *data, "--protocol", "strict", "--out", "scores")
+    run("evaluate.py", "--checkpoint", "run/student", *data, "--protocol", "sd", "--out", "scores")
     assert "AbsRel" in (tmp_path / "scores" / "scores.md").read_text()

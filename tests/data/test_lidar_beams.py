@@ -21,7 +21,14 @@ def cloud(n_beams: int) -> PointCloud:
 
 @pytest.mark.parametrize(
     "n_sensor,n_kept,kept",
-    [(32, 4, [4, 12, 20, 28]), (32, 32, list(range(32))), (31, 2, [8, 24]), (16, 3, [2, 8, 13]), (5, 1, [4])],
+    [
+        (32, 4, [4, 12, 20, 28]),
+        (32, 32, list(range(32))),
+        (31, 2, [8, 24]),
+        (16, 3, [2, 8, 13]),
+        (5, 1, [4]),
+        (40, 4, [5, 15, 25, 35]),
+    ],
 )
 def test_the_beams_that_stay_are_spread_evenly(n_sensor: int, n_kept: int, kept: list[int]) -> None:
     """31: the topmost of 32 saw nothing. 16 in thirds: centers 2.67, 8 and 13.3. 5: a sensor of 8."""
@@ -36,6 +43,9 @@ def test_the_beams_that_stay_are_spread_evenly(n_sensor: int, n_kept: int, kept:
 def test_what_cannot_be_thinned_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"data\.lidar_beams: the LiDAR of f does not say which beam"):
         with_beams(PointCloud(np.zeros((1, 3), np.float32), "ego", 1, frame_id="f"), 4)
+    in_one = PointCloud(np.zeros((9, 3), np.float32), "ego", 1, frame_id="f", beam=np.zeros(9, np.uint8))
+    with pytest.raises(ConfigError, match=r"does not say which beam"):
+        with_beams(in_one, 1)
     with pytest.raises(ConfigError, match=r"64 are asked for and the LiDAR of f has 32"):
         with_beams(cloud(32), 64)
 

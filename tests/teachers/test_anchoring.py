@@ -60,7 +60,7 @@ def test_where_no_return_is_near_the_teacher_stays() -> None:
 
 
 def test_one_return_past_an_edge_moves_little() -> None:
-    """A thousand returns agree and one is eight times as far: it counts as 0.7 in ln d, and those beside it outvote it."""
+    """A thousand returns agree and one is eight times as far: those beside it outvote it."""
     teacher_m = torch.full((1, 1, H, W), 10.0)
     lidar_m = teacher_m.clone()
     lidar_m[..., 12, 24] = 80.0

@@ -62,6 +62,9 @@ def test_starting_weights_bind_by_what_they_inherit_and_silence_is_strictest() -
     assert found.terms[-1] == "unknown"
 
 
+_OF_A_HUB = "not known here; the card of nvidia/mit-b0 says it"
+
+
 @pytest.mark.parametrize(
     ("licence", "name", "terms"),
     [
@@ -71,6 +74,7 @@ def test_starting_weights_bind_by_what_they_inherit_and_silence_is_strictest() -
         ("none stated", "none stated", "unknown"),
         ("apache-2.0", "Apache-2.0", "attribution"),  # as model hubs write them
         ("cc-by-nc-4.0", "CC BY-NC 4.0", "attribution non-commercial"),
+        (_OF_A_HUB, _OF_A_HUB, "unknown"),  # mit is of the model's name
     ],
 )
 def test_of_several_licences_in_one_text_the_strictest_binds(licence: str, name: str, terms: str) -> None:

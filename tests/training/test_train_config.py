@@ -7,7 +7,7 @@ import pytest
 from surround_depth.config import load_config, parse_config
 from surround_depth.errors import ConfigError
 from surround_depth.training.config import TrainConfig
-from surround_depth.training.label_task import labels_in_workers
+from surround_depth.training.label_task import labels_ahead
 
 
 @pytest.mark.parametrize("term", ["kl", "x1", "chamfer"])
@@ -83,9 +83,16 @@ def test_features_of_all_cameras_are_not_asked_of_a_teacher_of_pairs(tiny_config
         parse_config(TrainConfig, tree, "test")
 
 
-@pytest.mark.parametrize(
-    ("changes", "warned"), [([], True), (["teacher.cache=labels"], False), (["data.n_workers=0"], False)]
-)
-def test_a_learned_teacher_in_the_loaders_workers_is_said(changes: list[str], warned: bool) -> None:
-    assert labels_in_workers(load_config(TrainConfig, "nuscenes_r18", changes)) == warned
-    assert not labels_in_workers(load_config(TrainConfig, "synthetic_demo", changes))
+def test_a_learned_teacher_beside_workers_has_labelled_ahead() -> None:
+    def ahead(name: str, *changes: str) -> bool:
+        return labels_ahead(load_config(TrainConfig, name, changes))
+
+    with pytest.raises(
+        ConfigError, match=r"'depth_anything' with data\.n_workers 8: .*cache_teacher\.py.*teacher\.cache"
+    ):
+        ahead("nuscenes_r18")
+    assert ahead("nuscenes_r18", "teacher.cache=labels")
+    with pytest.raises(ConfigError, match=r"augment\.zoom and augment\.shift draw pictures that no label is kept of"):
+        ahead("nuscenes_r18", "teacher.cache=labels", "augment.zoom=[1.0, 1.2]")
+    assert not ahead("nuscenes_r18", "data.n_workers=0", "augment.shift=0.5")
+    assert not ahead("synthetic_demo", "data.n_workers=2")
