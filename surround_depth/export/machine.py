@@ -10,13 +10,14 @@ from surround_depth.inference.cpu import allowed_cpus, physical_cores
 from surround_depth.inference.tensorrt_library import gpu_name
 from surround_depth.provenance import package_versions, source_commit
 
-_PACKAGES = ("surround_depth", "numpy", "torch", "onnx", "onnxruntime", "tensorrt", "tensorrt-rtx", "cuda-bindings")
+_PACKAGES = ("surround_depth", "numpy", "torch", "onnx", "onnxruntime", "openvino")
+_GPU_PACKAGES = ("tensorrt", "tensorrt-rtx", "cuda-bindings")
 _CPUINFO = Path("/proc/cpuinfo")
 
 
 def engine_versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that make or run engines, as far as they are installed."""
-    return package_versions(_PACKAGES)
+    return package_versions(_PACKAGES + _GPU_PACKAGES)
 
 
 def describe_machine() -> dict[str, str]:
