@@ -20,7 +20,8 @@ def rendered(drive: BoxDrive, name: str = "scene-0001") -> RenderedDrive:
             assert sample.lidar is not None
             assert sample.lidar.T_world_ego is not None
             assert sample.frame.T_world_ego is not None
-            extra = np.zeros((len(sample.lidar), 2), np.float32)
+            assert sample.lidar.beam is not None
+            extra = np.stack([np.zeros(len(sample.lidar)), sample.lidar.beam], axis=1).astype(np.float32)
             yield RenderedSample(
                 stamp_ns=sample.lidar.stamp_ns,
                 images=tuple(image for image in sample.frame.images if isinstance(image, np.ndarray)),

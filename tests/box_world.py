@@ -134,7 +134,8 @@ class BoxDrive:
         ranges_m = self.world.ranges_m(transform(T_world_ego, origin[None])[0], rays)
         hit = ranges_m < 50.0
         points_m = origin + rays[hit] * ranges_m[hit][:, None]
-        return PointCloud(points_m.astype(np.float32), "ego", stamp_ns, T_world_ego=T_world_ego)
+        beam = np.broadcast_to(np.arange(16, dtype=np.uint8)[:, None], hit.shape)[hit]
+        return PointCloud(points_m.astype(np.float32), "ego", stamp_ns, T_world_ego=T_world_ego, beam=beam)
 
 
 class OracleBackend(Closing):
