@@ -52,7 +52,10 @@ class LatencyRecorder:
         """Time the body of a `with` block as one sample of stage `name`."""
         start_ns = self._clock_ns()
         yield
-        duration_ms = (self._clock_ns() - start_ns) / NS_PER_MS
+        self.add(name, (self._clock_ns() - start_ns) / NS_PER_MS)
+
+    def add(self, name: str, duration_ms: float) -> None:
+        """Count a duration that was measured elsewhere as one sample of stage `name`."""
         self._durations_ms.setdefault(name, deque(maxlen=self._window)).append(duration_ms)
 
     def last_ms(self, name: str) -> float | None:

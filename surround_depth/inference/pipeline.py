@@ -7,16 +7,27 @@ decode    which pixels have a depth, which see the sky      here
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from surround_depth.frame import Image, SurroundDepth, SurroundFrame
 from surround_depth.geometry import MIN_RAY_Z
 from surround_depth.imaging import plan_images
-from surround_depth.inference.backend import Backend, NetworkOutputs
+from surround_depth.inference.backend import Backend, NetworkInputs, NetworkOutputs
 from surround_depth.inference.engine_slots import EngineSlots
 from surround_depth.inference.latency import LatencyRecorder
 from surround_depth.inference.rig_check import require_same_calibration
 from surround_depth.rig import Rig
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedFrame:
+    """A frame, its network images uint8 [N, H, W, 3], and all that the engine reads of it."""
+
+    frame: SurroundFrame
+    images: np.ndarray
+    inputs: NetworkInputs
 
 
 class SurroundDepthPipeline:
@@ -45,21 +56,38 @@ class SurroundDepthPipeline:
         """Return the depth of one frame, in the cameras of the network-resolution rig.
 
         Raises:
+            CalibrationError, DataError: as `prepare`.
+        """
+        with self.latency.stage("prepare"):
+            prepared = self.prepare(frame)
+        with self.latency.stage("infer"):
+            outputs = self.infer(prepared)
+        with self.latency.stage("decode"):
+            return self.decode(prepared, outputs)
+
+    # The three steps, for a host that runs them on threads of their own (`inference.overlapped` does): each may work
+    # on another frame while the others do, as long as no step runs twice at the same time.
+
+    def prepare(self, frame: SurroundFrame) -> PreparedFrame:
+        """Return the frame as the engine reads it.
+
+        Raises:
             CalibrationError: the frame comes from another rig or another calibration; the difference is named.
             DataError: an image cannot be decoded or has not its camera's size.
         """
         if frame.rig is not self._accepted_rig:
             require_same_calibration(self.rig, frame.rig)
             self._accepted_rig = frame.rig
-        with self.latency.stage("prepare"):
-            images = self.plans.prepare(_live_images(frame))
-        with self.latency.stage("infer"):
-            outputs = self.backend.infer(self._slots.fill(images, frame.camera_valid))
-        with self.latency.stage("decode"):
-            return self._decode(frame, images, outputs)
+        images = self.plans.prepare(_live_images(frame))
+        return PreparedFrame(frame, images, self._slots.fill(images, frame.camera_valid))
 
-    def _decode(self, frame: SurroundFrame, images: np.ndarray, outputs: NetworkOutputs) -> SurroundDepth:
+    def infer(self, prepared: PreparedFrame) -> NetworkOutputs:
+        """Return what the engine says of every slot."""
+        return self.backend.infer(prepared.inputs)
+
+    def decode(self, prepared: PreparedFrame, outputs: NetworkOutputs) -> SurroundDepth:
         """Decide which pixels have a depth: not those of a dead camera, our own vehicle, the sky, or out of range."""
+        frame = prepared.frame
         spec, n = self.backend.spec, len(self.rig)
         depth_m, confidence = outputs.depth_m[:n], outputs.confidence[:n]
         seen = frame.camera_valid[:, None, None] & ~self._blind & np.isfinite(depth_m) & np.isfinite(confidence)
@@ -72,7 +100,7 @@ class SurroundDepthPipeline:
             valid=valid,
             sky=sky,
             confidence=np.where(seen, confidence, np.float32(0.0)).clip(0.0, 1.0),
-            images=images,
+            images=prepared.images,
             stamps_ns=frame.stamps_ns,
             T_world_ego=frame.T_world_ego,
             camera_valid=frame.camera_valid,
