@@ -1,4 +1,4 @@
-"""Play a recording at its own pace: samples come out when they are due; when we are late, only the newest one does."""
+"""Play a recording at its own pace: every moment comes out when it is due, also one that could not be read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Self
 
 from surround_depth.data.sample import Sample, SampleSequence
 from surround_depth.errors import ConfigError, DataError
-from surround_depth.runtime.failures import Failures
 
 NS_PER_S = 1_000_000_000
 AS_FAST_AS_POSSIBLE = 0.0
@@ -26,7 +25,7 @@ class PlaybackOptions:
     start_s: float = 0.0
     """Recorded seconds to skip at the beginning."""
     max_frames: int | None = None
-    """Stop after so many frames were handed out, also those that then turn out to be damaged."""
+    """Stop after so many samples that could be read and were not dropped, also those that turn out to be damaged."""
     loop: bool = False
     """Begin again at the end, until stopped or `max_frames` is reached."""
 
@@ -46,84 +45,92 @@ class MonotonicClock:
     now_ns: Callable[[], int] = time.monotonic_ns
     sleep_s: Callable[[float], None] = time.sleep
 
+    def sleep_until(self, due_ns: int) -> None:
+        """Sleep until a time of this clock, not at all where it has passed."""
+        wait_ns = due_ns - self.now_ns()
+        if wait_ns > 0:
+            self.sleep_s(wait_ns / NS_PER_S)
+
 
 REAL_CLOCK = MonotonicClock()
 
 
-class Playback:
-    """Iterates over the samples of a sequence at the pace of their stamps; counts what was played and dropped.
+@dataclass(frozen=True)
+class Moment:
+    """One place of a sequence, when it is due."""
 
-    The consumer works between two `next` calls. A sample that is overtaken by a newer due one meanwhile is dropped, so
-    at most one is ever waiting and the age of what is shown stays bounded. A sample that cannot be read is skipped and
-    counted in `failures`, where the consumer adds those that it cannot process, and its successes.
+    index: int
+    sample: Sample | DataError
+    """The error where it could not be read."""
+    due_ns: int | None = None
+    """When it was due, by the clock of the playback; None at rate 0 and where nothing could be read."""
+
+    @property
+    def readable(self) -> Sample:
+        """The sample.
+
+        Raises:
+            DataError: it could not be read.
+        """
+        if isinstance(self.sample, DataError):
+            raise self.sample
+        return self.sample
+
+
+class Playback:
+    """Iterates over the moments of a sequence, each when it is due by its stamp; drops none.
+
+    The consumer must not hold it up: what comes late because the consumer was busy has aged already.
     """
 
     def __init__(self, sequence: SampleSequence, options: PlaybackOptions, clock: MonotonicClock = REAL_CLOCK) -> None:
-        self.n_played = 0
-        self.n_dropped = 0
-        self.failures = Failures()
         self._sequence = sequence
         self._options = options
         self._clock = clock
         self._first = _first_index(sequence, options.start_s)
 
-    def __iter__(self) -> Iterator[tuple[int, Sample]]:
-        """Yield (index, sample) until the end, `max_frames`, or for ever when looping.
-
-        Raises:
-            DataError: too many samples in a row failed.
-        """
+    def __iter__(self) -> Iterator[Moment]:
+        """Yield every moment until the end, or for ever when looping."""
         while True:
-            for item in self._play_once():
-                self.n_played += 1
-                yield item
-                if self.n_played == self._options.max_frames:
-                    return
+            yield from self._play_once()
             if not self._options.loop:
                 return
 
-    def _play_once(self) -> Iterator[tuple[int, Sample]]:
-        with _ReadAhead(self._sequence, self.failures) as reader:
-            current = reader.next_from(self._first)
-            if current is None:
-                return
-            pace = _Pace(self._options.rate, self._clock, self._clock.now_ns(), current[1].frame.reference_stamp_ns)
-            while current is not None:
-                following = reader.next_from(current[0] + 1)
-                pace.wait_for(current[1])
-                while following is not None and pace.is_due(following[1]):
-                    self.n_dropped += 1
-                    current, following = following, reader.next_from(following[0] + 1)
-                yield current
-                current = following
+    def _play_once(self) -> Iterator[Moment]:
+        pace: _Pace | None = None
+        with _ReadAhead(self._sequence) as reader:
+            for index in range(self._first, len(self._sequence)):
+                sample = reader.read(index)
+                if isinstance(sample, DataError):
+                    yield Moment(index, sample)
+                    continue
+                stamp_ns = sample.frame.reference_stamp_ns
+                pace = pace or _Pace(self._options.rate, self._clock.now_ns(), stamp_ns)
+                due_ns = pace.due_ns(stamp_ns)
+                if due_ns is not None:
+                    self._clock.sleep_until(due_ns)
+                yield Moment(index, sample, due_ns)
 
 
 class _ReadAhead:
-    """Reads the next samples on a thread of its own while the consumer works on the last one."""
+    """Reads the next samples on a thread of its own while the last one waits for its time."""
 
     _N_AHEAD = 2
 
-    def __init__(self, sequence: SampleSequence, failures: Failures) -> None:
+    def __init__(self, sequence: SampleSequence) -> None:
         self._sequence = sequence
-        self._failures = failures
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-ahead")
         self._reads: dict[int, Future[Sample]] = {}
 
-    def next_from(self, index: int) -> tuple[int, Sample] | None:
-        """Return the first sample from `index` on that can be read, with its index; None beyond the end."""
-        while index < len(self._sequence):
-            try:
-                return index, self._get(index)
-            except DataError as error:
-                self._failures.add(error)
-                index += 1
-        return None
-
-    def _get(self, index: int) -> Sample:
+    def read(self, index: int) -> Sample | DataError:
+        """Return a sample, or why it cannot be read."""
         for ahead in range(index, min(index + 1 + self._N_AHEAD, len(self._sequence))):
             if ahead not in self._reads:
                 self._reads[ahead] = self._thread.submit(self._sequence.__getitem__, ahead)
-        return self._reads.pop(index).result()
+        try:
+            return self._reads.pop(index).result()
+        except DataError as error:
+            return error
 
     def __enter__(self) -> Self:
         return self
@@ -139,22 +146,14 @@ class _Pace:
     """When a recorded stamp is due on the monotonic clock."""
 
     rate: float
-    clock: MonotonicClock
     start_ns: int
     first_stamp_ns: int
 
-    def is_due(self, sample: Sample) -> bool:
-        """Has the sample's time come? At rate 0 nothing is ever due, so nothing is ever overtaken."""
-        return self.rate != AS_FAST_AS_POSSIBLE and self._wait_ns(sample) <= 0
-
-    def wait_for(self, sample: Sample) -> None:
-        """Sleep until the sample's time."""
-        if self.rate != AS_FAST_AS_POSSIBLE and (wait_ns := self._wait_ns(sample)) > 0:
-            self.clock.sleep_s(wait_ns / NS_PER_S)
-
-    def _wait_ns(self, sample: Sample) -> int:
-        recorded_ns = sample.frame.reference_stamp_ns - self.first_stamp_ns
-        return self.start_ns + round(recorded_ns / self.rate) - self.clock.now_ns()
+    def due_ns(self, stamp_ns: int) -> int | None:
+        """Return the time at which a recorded stamp is due; None at rate 0, where nothing ever is."""
+        if self.rate == AS_FAST_AS_POSSIBLE:
+            return None
+        return self.start_ns + round((stamp_ns - self.first_stamp_ns) / self.rate)
 
 
 def recorded_frequency_hz(sequence: SampleSequence, default_hz: float = 2.0) -> float:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from box_world import BoxDrive, make_rig
 
+from surround_depth.data.sample import Sample
 from surround_depth.errors import ConfigError, DataError
-from surround_depth.runtime.pacing import MonotonicClock, Playback, PlaybackOptions, recorded_frequency_hz
+from surround_depth.runtime.pacing import Moment, MonotonicClock, Playback, PlaybackOptions, recorded_frequency_hz
 
 # Ten samples at 10 Hz of one small camera.
 DRIVE = BoxDrive(rig=make_rig(("F",), height_px=8, width_px=8), n_samples=10)
@@ -24,63 +27,71 @@ class HandTime:
         self.now_ns += round(seconds * 1e9)
 
 
-def play(options: PlaybackOptions, work_s: float, drive: BoxDrive = DRIVE) -> tuple[list[int], list[float], Playback]:
-    """Return the played indices, the seconds at which they came, and the playback, with `work_s` spent on each."""
+def play(options: PlaybackOptions, work_s: float = 0.0, n: int = 10) -> tuple[list[int], list[float], list[Moment]]:
+    """Return the first `n` moments, their indices, and the seconds at which they came, `work_s` spent on each."""
     time = HandTime()
-    playback = Playback(drive, options, time.clock)
-    indices, seconds = [], []
-    for index, sample in playback:
-        assert sample.frame.frame_id.endswith(f"/{index}")
-        indices.append(index)
+    indices, seconds, moments = [], [], []
+    for moment in itertools.islice(Playback(DRIVE, options, time.clock), n):
+        assert moment.readable.frame.frame_id.endswith(f"/{moment.index}")
+        indices.append(moment.index)
         seconds.append((time.now_ns - 5_000_000_000) / 1e9)
+        moments.append(moment)
         time.work(work_s)
-    return indices, seconds, playback
+    return indices, seconds, moments
 
 
-def test_a_fast_consumer_gets_every_sample_on_its_time() -> None:
-    indices, seconds, playback = play(PlaybackOptions(), work_s=0.02)
+def test_every_sample_comes_on_its_time() -> None:
+    indices, seconds, moments = play(PlaybackOptions(), work_s=0.02)
     assert indices == list(range(10))
     assert seconds == pytest.approx([0.1 * i for i in range(10)])
-    assert (playback.n_played, playback.n_dropped) == (10, 0)
+    assert [moment.due_ns for moment in moments] == [5_000_000_000 + 100_000_000 * i for i in range(10)]
 
 
-def test_a_slow_consumer_gets_the_newest_due_sample() -> None:
-    indices, seconds, playback = play(PlaybackOptions(), work_s=0.25)
-    assert indices == [0, 2, 5, 7, 9]  # at 0, 0.25, 0.5, 0.75, then 1.0 s
-    assert seconds == pytest.approx([0.0, 0.25, 0.5, 0.75, 1.0])
-    assert (playback.n_played, playback.n_dropped) == (5, 5)
-
-
-@pytest.mark.parametrize("work_s", [0.0, 0.03, 0.11, 0.7, 30.0])
-def test_what_is_shown_was_never_overtaken_by_more_than_the_work(work_s: float) -> None:
-    indices, seconds, playback = play(PlaybackOptions(), work_s)
-    assert indices[-1] == 9
-    assert playback.n_played + playback.n_dropped == 10
-    for index, second in zip(indices[:-1], seconds[:-1], strict=True):
-        assert -1e-9 <= second - 0.1 * index < 0.1 + 1e-9  # due, and the newest that is
+def test_who_holds_the_playback_up_gets_samples_late_and_their_due_time_says_so() -> None:
+    indices, seconds, moments = play(PlaybackOptions(), work_s=0.25)
+    assert indices == list(range(10))
+    assert seconds == pytest.approx([0.25 * i for i in range(10)])
+    assert moments[4].due_ns == 5_400_000_000
 
 
 def test_rate_changes_the_time_not_the_order() -> None:
-    _, seconds, _ = play(PlaybackOptions(rate=2.0), work_s=0.0)
+    _, seconds, _ = play(PlaybackOptions(rate=2.0))
     assert seconds == pytest.approx([0.05 * i for i in range(10)])
 
 
-def test_rate_zero_never_waits_and_never_drops() -> None:
-    indices, seconds, playback = play(PlaybackOptions(rate=0.0), work_s=0.5)
+def test_at_rate_zero_nothing_is_due_and_nothing_waits() -> None:
+    indices, seconds, moments = play(PlaybackOptions(rate=0.0), work_s=0.5)
     assert indices == list(range(10))
     assert seconds == pytest.approx([0.5 * i for i in range(10)])
-    assert playback.n_dropped == 0
+    assert {moment.due_ns for moment in moments} == {None}
 
 
-def test_start_and_number_of_frames() -> None:
-    assert play(PlaybackOptions(start_s=0.35, max_frames=3), work_s=0.0)[0] == [4, 5, 6]
+def test_the_start() -> None:
+    indices, seconds, _ = play(PlaybackOptions(start_s=0.35))
+    assert indices == [4, 5, 6, 7, 8, 9]
+    assert seconds[0] == 0.0
 
 
 def test_a_loop_begins_again_at_its_start_and_pace() -> None:
-    indices, seconds, _ = play(PlaybackOptions(start_s=0.7, max_frames=7, loop=True), work_s=0.02)
+    indices, seconds, _ = play(PlaybackOptions(start_s=0.7, loop=True), work_s=0.02, n=7)
     assert indices == [7, 8, 9, 7, 8, 9, 7]
     assert seconds[3] == pytest.approx(0.22)  # right after the last one's work
     assert seconds[4] - seconds[3] == pytest.approx(0.1)
+
+
+def test_what_cannot_be_read_comes_in_its_place_and_the_pace_begins_behind_it() -> None:
+    class Unreadable(BoxDrive):
+        def __getitem__(self, index: int) -> Sample:
+            if index in (0, 2):
+                raise DataError(f"sample {index} is gone")
+            return super().__getitem__(index)
+
+    time = HandTime()
+    moments = list(Playback(Unreadable(rig=DRIVE.rig, n_samples=4), PlaybackOptions(), time.clock))
+    assert [moment.index for moment in moments] == [0, 1, 2, 3]
+    assert [moment.due_ns for moment in moments] == [None, 5_000_000_000, None, 5_200_000_000]
+    with pytest.raises(DataError, match="sample 2 is gone"):
+        _ = moments[2].readable
 
 
 def test_frequency() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import urllib.request
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from box_world import BoxDrive, OracleBackend, make_rig
 from surround_depth.data.sample import Sample
 from surround_depth.errors import DataError
 from surround_depth.frame import EncodedImage
+from surround_depth.inference.backend import NetworkInputs, NetworkOutputs
 from surround_depth.runtime.pacing import MonotonicClock, PlaybackOptions
 from surround_depth.runtime.player import PlayedFrame, Player
 from surround_depth.runtime.report import report_lines
@@ -91,19 +93,63 @@ class Damaged(BoxDrive):
         return replace(sample, frame=replace(sample.frame, images=(cut, *sample.frame.images[1:])))
 
 
-@pytest.mark.parametrize("rate", [0.0, 1.0])
-def test_damaged_frames_are_left_out_and_counted(tmp_path: Path, rate: float) -> None:
+def test_damaged_frames_are_left_out_and_counted() -> None:
     drive = Damaged(n_samples=6, truncated=(0, 3), unreadable=(4,))
     shown: list[int] = []
-    time = HandTime()
-    clock = MonotonicClock(lambda: time.now_ns, time.sleep)
-    player = Player(OracleBackend(DRIVE))
-    result = player.play(drive, PlaybackOptions(rate), lambda frame: shown.append(frame.index), clock)
+    result = Player(OracleBackend(DRIVE)).play(drive, AS_FAST, lambda frame: shown.append(frame.index))
     assert shown == [1, 2, 5]
     assert (result.n_played, result.n_dropped, result.n_failed) == (3, 0, 3)
     assert result.latency.summary()["total"].count == 3
     assert result.first_failure is not None
     assert "0.jpg" in result.first_failure
+
+
+class SlowEngine(OracleBackend):
+    """Answers the warm-up, then nothing until all of a drive has come; says when it was asked."""
+
+    def __init__(self, drive: BoxDrive) -> None:
+        super().__init__(drive)
+        self.asked = threading.Event()
+        self.all_have_come = threading.Event()
+
+    def infer(self, inputs: NetworkInputs) -> NetworkOutputs:
+        if self.calls:
+            self.asked.set()
+            assert self.all_have_come.wait(20)
+        return super().infer(inputs)
+
+
+def test_live_drops_what_is_overtaken_but_nothing_damaged_is_lost_unseen() -> None:
+    """The engine holds the first frame until the sequence has run out: what waits then was never overtaken."""
+
+    class Ends(Damaged):
+        def __getitem__(self, index: int) -> Sample:
+            if index == 1:
+                assert engine.asked.wait(20)
+            if index == 19:
+                engine.all_have_come.set()
+            return super().__getitem__(index)
+
+    time = HandTime()
+    clock = MonotonicClock(lambda: time.now_ns, time.sleep)
+    engine = SlowEngine(DRIVE)
+    shown: list[PlayedFrame] = []
+    result = Player(engine).play(Ends(n_samples=20, unreadable=(18,)), PlaybackOptions(), shown.append, clock)
+    assert shown[0].index == 0
+    assert shown[-1].index == 19
+    assert result.n_failed == 1
+    assert result.n_played + result.n_dropped + result.n_failed == 20
+    assert result.n_dropped >= 20 - 8  # at most one waits before each stage
+    assert result.latency.summary()["age"].count == result.n_played
+
+
+def test_live_ends_after_as_many_frames_as_were_asked_for_the_dropped_not_counted() -> None:
+    shown: list[PlayedFrame] = []
+    drive = BoxDrive(speed_mps=0.0, n_samples=3, period_ns=1_000_000)
+    result = Player(OracleBackend(DRIVE)).play(drive, PlaybackOptions(max_frames=4, loop=True), shown.append)
+    assert result.n_played == len(shown) == 4
+    result = Player(OracleBackend(DRIVE)).play(drive, PlaybackOptions(0.0, max_frames=4, loop=True), shown.append)
+    assert [frame.index for frame in shown[4:]] == [0, 1, 2, 0]
 
 
 def test_the_report_names_the_first_failure(tmp_path: Path) -> None:
