@@ -32,6 +32,13 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--rate-seconds", type=float, default=5.0, help="how long each rate is held (default 5)")
     parser.add_argument(
+        "--highest-rate-seconds",
+        type=float,
+        default=4.0,
+        metavar="S",
+        help="how long each of 6 rates is tried to find the highest held (default 4; 0 leaves the search out)",
+    )
+    parser.add_argument(
         "--against",
         nargs="+",
         default=(),
@@ -49,7 +56,8 @@ def main() -> None:
         raise ConfigError("--frames and --against-runs must be at least 1")
     from surround_depth.benchmarks.against import race
     from surround_depth.benchmarks.engine_report import EngineReport
-    from surround_depth.benchmarks.rates import measure_rates
+    from surround_depth.benchmarks.highest_rate import find_highest_rate
+    from surround_depth.benchmarks.rates import FrameChains, measure_rates
     from surround_depth.export.benchmark import measure_engine
     from surround_depth.export.frames import DriveSource, timing_frames
     from surround_depth.files import write_atomic, write_json
@@ -64,11 +72,14 @@ def main() -> None:
         frames = timing_frames(backend.spec, source, arguments.frames)
         threads = "GPU" if manifest.engine.startswith("tensorrt") else str(n_threads)
         measurement = measure_engine(backend, manifest, frames, n_runs=arguments.runs, threads=threads)
-        rates = measure_rates(backend, frames, arguments.rates, arguments.rate_seconds)
+        chains = FrameChains(backend, frames)
+        rates = measure_rates(chains, arguments.rates, arguments.rate_seconds)
+        seconds = arguments.highest_rate_seconds
+        highest = find_highest_rate(chains, seconds) if seconds else None
         versus = race(
             backend, manifest.engine, frames, arguments.against, runs=arguments.against_runs, threads=n_threads
         )
-    report = EngineReport(measurement, tuple(rates), tuple(versus))
+    report = EngineReport(measurement, tuple(rates), highest, tuple(versus))
     print(report.markdown())
     if arguments.out is not None:
         arguments.out.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from surround_depth.benchmarks.against import Versus, against_table
-from surround_depth.benchmarks.rates import MAX_DROPPED_SHARE, RateResult, highest_rate_hz, rates_table
+from surround_depth.benchmarks.highest_rate import HighestRate
+from surround_depth.benchmarks.rates import RateResult, rates_table
 from surround_depth.export.benchmark import Measurement, markdown_table
 
 
@@ -16,18 +17,19 @@ class EngineReport:
 
     measurement: Measurement
     rates: tuple[RateResult, ...]
+    highest: HighestRate | None
+    """None where it was not asked for."""
     versus: tuple[Versus, ...]
-
-    @property
-    def highest_rate_hz(self) -> float:
-        """The highest rate that the whole chain holds, by the durations of its runs."""
-        return highest_rate_hz(self.measurement.whole_ms)
 
     def markdown(self) -> str:
         """Return all of it for people."""
-        blocks = [markdown_table(self.measurement), self._rates_text()]
-        if self.rates:
-            blocks.append(rates_table(self.rates))
+        blocks = [markdown_table(self.measurement)]
+        held = self.highest.held if self.highest else None
+        rates = (*self.rates, *([held] if held else []))
+        if rates or self.highest:
+            blocks.append(" ".join([_OVERLAPPED, *([self.highest.text()] if self.highest else [])]))
+        if rates:
+            blocks += [_RATES, rates_table(rates)]
         if self.versus:
             blocks += [_AGAINST, against_table(self.versus)]
         return "\n\n".join(blocks)
@@ -35,20 +37,22 @@ class EngineReport:
     def as_json(self) -> dict[str, Any]:
         """Return plain values."""
         return self.measurement.as_json() | {
-            "highest_rate_hz": self.highest_rate_hz,
             "rates": [asdict(rate) | {"dropped_share": rate.dropped_share} for rate in self.rates],
+            "highest_rate": self.highest.as_json() if self.highest else None,
             "against": [one.as_json() for one in self.versus],
         }
 
-    def _rates_text(self) -> str:
-        return (
-            f"The whole chain, one frame after another, holds {self.highest_rate_hz:.3g} Hz with less than "
-            f"{MAX_DROPPED_SHARE:.0%} of the frames dropped: the durations of its runs, played through the rule that "
-            "the latest frame wins. A result's age counts from the moment its frame came; it missed when the next one "
-            "had come before it was done. Jitter is the standard deviation of the time between two results."
-        )
 
-
+_OVERLAPPED = (
+    "From here on the steps of neighbouring frames overlap, as in the player: prepare, infer and fuse each on a thread "
+    "of its own, at most one frame waiting between two."
+)
+_RATES = (
+    "Frames come by the clock and the latest wins: one that is overtaken before the chain is free is dropped. "
+    "A result's age counts from the moment its frame came; it missed when the next one had come before it was done. "
+    "Jitter is the standard deviation of the time between two results, J the energy of the CPU packages per result, "
+    "idle time and other work included."
+)
 _AGAINST = (
     "The engines alone, in turns on the same machine, threads and pictures; references have random weights, which cost "
     "what trained ones cost and say nothing about accuracy."

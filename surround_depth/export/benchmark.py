@@ -10,8 +10,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from surround_depth.errors import ConfigError
+from surround_depth.export.energy import EnergyMeter, energy_text
 from surround_depth.export.frames import ProofFrames, encode_frame
 from surround_depth.export.machine import describe_machine, engine_versions
+from surround_depth.frame import PointCloud, SurroundDepth
 from surround_depth.fusion import fuse
 from surround_depth.inference.backend import Backend
 from surround_depth.inference.latency import LatencyRecorder, StageLatency, p99_text
@@ -41,8 +43,8 @@ class Measurement:
     """Of the whole chain, in the order they run; "whole" is the wall clock around all of them."""
     engine_alone: StageLatency
     """`backend.infer` on ready inputs, nothing else running."""
-    whole_ms: tuple[float, ...]
-    """Every run of the whole chain, in order: what a rate that was not tried would have done follows from them."""
+    joules_per_frame: float | None
+    """Of the CPU packages, over the runs of the whole chain; None where Linux does not let it be read."""
     peak_memory_mib: float
     """The most memory that the process held so far: interpreter, engine, fusion and the frames of this measurement."""
     machine: dict[str, str]
@@ -59,7 +61,8 @@ def measure_engine(
     """Return the latency of the engine alone, and of the whole chain: decode and resize, infer, validity, fuse.
 
     Frames enter as JPEGs, as a camera or a recording delivers them, one after another: nothing overlaps, so a stage's
-    time is its own. Random frames fuse nearly every pixel; a street fuses fewer.
+    time is its own; what overlapping makes of it is measured in `benchmarks.rates`. Random frames fuse nearly every
+    pixel; a street fuses fewer.
 
     Raises:
         ConfigError: too few runs for a percentile to mean something.
@@ -67,7 +70,7 @@ def measure_engine(
     if n_runs < MIN_RUNS:
         raise ConfigError(f"runs: {n_runs} is too few for percentiles; use at least {MIN_RUNS}")
     alone = _engine_alone(backend, frames, n_runs)
-    stages, whole_ms = _whole_chain(backend, frames, n_runs)
+    stages, joules_per_frame = _whole_chain(backend, frames, n_runs)
     return Measurement(
         engine=manifest.engine,
         precision=manifest.precision,
@@ -80,7 +83,7 @@ def measure_engine(
         n_runs=n_runs,
         stages=stages,
         engine_alone=alone,
-        whole_ms=whole_ms,
+        joules_per_frame=joules_per_frame,
         peak_memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_PER_MIB,
         machine=describe_machine(),
         versions=engine_versions(),
@@ -102,7 +105,8 @@ def markdown_table(measurement: Measurement) -> str:
             for name, s in rows
         ),
         "",
-        f"{m.n_runs} runs after warm-up, {m.frames}; at most {m.peak_memory_mib:.0f} MiB of memory. "
+        f"{m.n_runs} runs after warm-up, {m.frames}; at most {m.peak_memory_mib:.0f} MiB of memory; "
+        f"energy of the CPU packages, J per frame: {energy_text(m.joules_per_frame)}. "
         f"{m.machine['cpu']}, {m.machine['cores']} cores, GPU {m.machine['gpu']}; "
         + ", ".join(f"{name} {version}" for name, version in m.versions.items())
         + f"; commit {m.machine['commit']}, model {m.model_sha256[:12]}.",
@@ -110,8 +114,8 @@ def markdown_table(measurement: Measurement) -> str:
     return "\n".join(lines)
 
 
-def _warm_up(run: Callable[[int], object], n_frames: int) -> None:
-    """Run every frame once, then go round until `WARM_UP_S` have passed."""
+def warm_up(run: Callable[[int], object], n_frames: int) -> None:
+    """Run every frame, by its index, once, then go round until `WARM_UP_S` have passed."""
     until = time.monotonic() + WARM_UP_S
     for index in itertools.count():
         if index >= n_frames and time.monotonic() >= until:
@@ -122,43 +126,33 @@ def _warm_up(run: Callable[[int], object], n_frames: int) -> None:
 def _engine_alone(backend: Backend, frames: ProofFrames, n_runs: int) -> StageLatency:
     inputs = frames.network_inputs(backend.spec.input)
     recorder = LatencyRecorder(window=n_runs)
-    _warm_up(lambda index: backend.infer(inputs[index]), len(inputs))
+    warm_up(lambda index: backend.infer(inputs[index]), len(inputs))
     for run in range(n_runs):
         with recorder.stage("engine"):
             backend.infer(inputs[run % len(inputs)])
     return recorder.summary()["engine"]
 
 
-class WholeChain:
-    """JPEGs to a fused cloud, one frame after another: decode and resize, infer, validity, fuse.
-
-    Making one warms it up: fusion loops are compiled, the rig's tables are filled. `latency` has the stages of every
-    call since, "whole" around them.
-    """
-
-    def __init__(self, backend: Backend, frames: ProofFrames, *, window: int) -> None:
-        self._encoded = [encode_frame(frame) for frame in frames.frames]
-        self._pipeline = SurroundDepthPipeline(backend, self._encoded[0].rig)
-        _warm_up(self._run, len(self._encoded))
-        self.latency = LatencyRecorder(window=window)
-        self._pipeline.latency = self.latency
-
-    def __call__(self, index: int) -> float:
-        """Process frame `index`, counted round and round; return its milliseconds."""
-        with self.latency.stage("whole"):
-            self._run(index)
-        return self.latency.last_ms("whole") or 0.0
-
-    def _run(self, index: int) -> None:
-        depth = self._pipeline(self._encoded[index % len(self._encoded)])
-        with self._pipeline.latency.stage("fuse"):
-            fuse(depth, min_confidence=0.0)
+def fuse_all(depth: SurroundDepth) -> PointCloud:
+    """Return the cloud of all valid pixels, whatever their confidence: the slow case of `fuse`."""
+    return fuse(depth, min_confidence=0.0)
 
 
-def _whole_chain(
-    backend: Backend, frames: ProofFrames, n_runs: int
-) -> tuple[dict[str, StageLatency], tuple[float, ...]]:
-    chain = WholeChain(backend, frames, window=n_runs)
-    whole_ms = tuple(chain(run) for run in range(n_runs))
-    summary = chain.latency.summary()
-    return {name: summary[name] for name in sorted(summary, key="whole".__eq__)}, whole_ms  # the total last
+def _whole_chain(backend: Backend, frames: ProofFrames, n_runs: int) -> tuple[dict[str, StageLatency], float | None]:
+    """Run JPEGs to fused clouds, one frame after another; return the stages, "whole" around them, and J per frame."""
+    encoded = [encode_frame(frame) for frame in frames.frames]
+    pipeline = SurroundDepthPipeline(backend, encoded[0].rig)
+
+    def run(index: int) -> None:
+        depth = pipeline(encoded[index % len(encoded)])
+        with pipeline.latency.stage("fuse"):
+            fuse_all(depth)
+
+    warm_up(run, len(encoded))  # fusion loops are compiled, the rig's tables are filled
+    pipeline.latency = LatencyRecorder(window=n_runs)
+    meter = EnergyMeter.start()
+    for index in range(n_runs):
+        with pipeline.latency.stage("whole"):
+            run(index)
+    summary = pipeline.latency.summary()
+    return {name: summary[name] for name in sorted(summary, key="whole".__eq__)}, meter.joules_per_frame(n_runs)
