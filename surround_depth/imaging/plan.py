@@ -21,7 +21,7 @@ from surround_depth.frame import Image
 from surround_depth.geometry import ray_grid
 from surround_depth.imaging.decode import decode_image
 from surround_depth.imaging.mirroring import mirrored_camera
-from surround_depth.imaging.resize import resize_into
+from surround_depth.imaging.resize import Taps, resize_into, resize_taps
 from surround_depth.imaging.windowing import windowed_camera
 from surround_depth.rig import Camera, Rig
 from surround_depth.window import ImageWindow
@@ -127,10 +127,18 @@ class ImagePlan:
 
     def prepare(self, image: Image) -> NDArray[np.uint8]:
         """Return the RGB network input [H, W, 3] of one recorded image."""
-        decoded = decode_image(image, self.camera, self.resized_height_px, self.resized_width_px)
-        resized = resize_into(decoded, self._recorded_window)
+        resized = resize_into(self.decode(image), self._recorded_window)
         # cv2.flip: numpy turns three bytes per pixel around twenty times slower
         return np.asarray(cv2.flip(resized, 1), np.uint8) if self.mirrored else np.ascontiguousarray(resized)
+
+    def decode(self, image: Image) -> NDArray[np.uint8]:
+        """Return the RGB picture [h, w, 3] that `prepare` resizes: as recorded, or a JPEG decoded smaller."""
+        return decode_image(image, self.camera, self.resized_height_px, self.resized_width_px)
+
+    def taps(self, height_px: int, width_px: int) -> tuple[Taps, Taps]:
+        """Return what `prepare` weighs of a decoded picture of this size; see `imaging.resize.resize_taps`."""
+        rows, (start, weights) = resize_taps(height_px, width_px, self._recorded_window)
+        return rows, (start[::-1], weights[::-1]) if self.mirrored else (start, weights)
 
     def sample_nearest(self, values: NDArray[Scalar]) -> NDArray[Scalar]:
         """Return `values` [H_i, W_i] of the recorded image at the source pixel nearest to each network pixel [H, W]."""

@@ -25,8 +25,7 @@ def resize_into(image: NDArray[np.uint8], window: ImageWindow) -> NDArray[np.uin
     down, right = height_px / window.resized_height_px, width_px / window.resized_width_px
     shrinks, whole = min(down, right) >= 1.0, down.is_integer() and right.is_integer()
     if shrinks and not whole:
-        rows = _taps(height_px, window.resized_height_px, window.top_px, window.grid_height_px)
-        columns = _taps(width_px, window.resized_width_px, window.left_px, window.grid_width_px)
+        rows, columns = resize_taps(height_px, width_px, window)
         return np.asarray(_area_means(np.ascontiguousarray(image), *rows, *columns))
     if down != 1.0 or right != 1.0:
         # AREA averages every source pixel; bilinear would alias fine texture when shrinking.
@@ -37,8 +36,23 @@ def resize_into(image: NDArray[np.uint8], window: ImageWindow) -> NDArray[np.uin
     return image[window.top_px : bottom_px, window.left_px : right_px]
 
 
+def resize_taps(height_px: int, width_px: int, window: ImageWindow) -> tuple[Taps, Taps]:
+    """Return what `resize_into` weighs of a picture [height_px, width_px, 3], for those who resize elsewhere.
+
+    Of the rows and of the columns: the first source pixel int64 [n] of each of the window's n pixels, and the weights
+    float32 [n, k] of the k source pixels from there. The weighted means over the rows, then over the columns, are
+    `resize_into` to the bit where it takes its own averages, and within one grey level where it takes OpenCV's.
+    """
+    down, right = height_px / window.resized_height_px, width_px / window.resized_width_px
+    taps = _area_taps if min(down, right) >= 1.0 else _linear_taps
+    return (
+        taps(height_px, window.resized_height_px, window.top_px, window.grid_height_px),
+        taps(width_px, window.resized_width_px, window.left_px, window.grid_width_px),
+    )
+
+
 @lru_cache(maxsize=256)
-def _taps(n_source: int, n_resized: int, first: int, count: int) -> Taps:
+def _area_taps(n_source: int, n_resized: int, first: int, count: int) -> Taps:
     """Return, for `count` pixels of a resized side, the first source pixel [count] and the weights [count, k]."""
     scale = n_source / n_resized
     low = np.arange(first, first + count) * scale
@@ -49,6 +63,17 @@ def _taps(n_source: int, n_resized: int, first: int, count: int) -> Taps:
     covered = np.minimum(source + 1, high[:, None]) - np.maximum(source, low[:, None])
     covered[covered < 1e-3] = 0.0  # as OpenCV: a thousandth of a pixel is rounding
     return start, (covered / covered.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+@lru_cache(maxsize=256)
+def _linear_taps(n_source: int, n_resized: int, first: int, count: int) -> Taps:
+    """The same where a side grows: the two source pixels around each centre, the border's own beyond it."""
+    centre = (np.arange(first, first + count) + 0.5) * (n_source / n_resized) - 0.5
+    centre = centre.clip(0, n_source - 1)
+    n_taps = min(n_source, 2)
+    start = np.minimum(np.floor(centre).astype(np.int64), n_source - n_taps)
+    distance = np.abs(centre[:, None] - start[:, None] - np.arange(n_taps))
+    return start, (1.0 - distance).astype(np.float32)
 
 
 @cached_njit(nogil=True, error_model="numpy")
