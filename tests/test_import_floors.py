@@ -51,7 +51,8 @@ HEAVY_OWNERS = {
     "openvino": ("inference.openvino_backend",),
     "tensorrt": ("inference.tensorrt_library",),
     "tensorrt_rtx": ("inference.tensorrt_library",),
-    "cuda": ("inference.cuda_memory",),
+    "cuda": ("inference.cuda_bindings_device", "inference.kernel_compiler"),
+    "pycuda": ("inference.pycuda_device",),
     "rerun": ("viz.rerun_sink",),
 }
 
@@ -145,6 +146,7 @@ def test_scripts_do_not_touch_sys_path(checkout: Path) -> None:
         ("benchmarks.lidar", "from PIL import Image", "imports PIL"),
         ("inference.pipeline", "import onnxruntime", "imports onnxruntime"),
         ("inference.pipeline", "import importlib\nimportlib.import_module('tensorrt_rtx')", "imports tensorrt_rtx"),
+        ("inference.tensorrt_backend", "from pycuda import driver", "imports pycuda"),
         ("runtime.player", "rt = __import__('cuda.bindings.runtime')", "imports cuda"),
         ("viz.mosaic", "from surround_depth.utils import clamp", "on no floor"),
         ("utils", "import numpy", "on no floor"),
@@ -165,7 +167,8 @@ def test_the_guard_bites(module: str, source: str, complaint: str) -> None:
         ("training.loop", "import torch"),
         ("benchmarks.loading", "from surround_depth.training.dataset import collate"),
         ("inference.tensorrt_library", "def f(kind):\n    importlib.import_module(kind)"),
-        ("inference.cuda_memory", "import_module('cuda.bindings.runtime')"),
+        ("inference.cuda_bindings_device", "import_module('cuda.bindings.runtime')"),
+        ("inference.pycuda_device", "from pycuda import driver"),
     ],
 )
 def test_the_guard_lets_pass(module: str, source: str) -> None:

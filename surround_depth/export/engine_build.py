@@ -28,8 +28,8 @@ from surround_depth.export.tensorrt_build import (
 from surround_depth.files import atomic_directory
 from surround_depth.imaging import InputSpec
 from surround_depth.inference.backend import EngineSpec
+from surround_depth.inference.gpu import cuda_device_count
 from surround_depth.inference.manifest import EngineKind, Manifest, ParityRecord, Precision, TensorRTRecord
-from surround_depth.inference.tensorrt_library import cuda_device_count
 from surround_depth.inference.torch_backend import TorchBackend
 
 ONNX_NAME = "model.onnx"

@@ -7,7 +7,7 @@ import platform
 from pathlib import Path
 
 from surround_depth.inference.cpu import allowed_cpus, physical_cores
-from surround_depth.inference.tensorrt_library import gpu_name
+from surround_depth.inference.gpu import gpu_name
 from surround_depth.provenance import package_versions, source_commit
 
 _PACKAGES = ("surround_depth", "numpy", "torch", "onnx", "onnxruntime", "openvino")

@@ -15,6 +15,7 @@ import numpy as np
 
 from surround_depth.errors import EngineMismatchError
 from surround_depth.export.checkpoint import TrainedStudent
+from surround_depth.export.engine_choice import usable_tensorrt
 from surround_depth.export.frames import ProofFrames
 from surround_depth.export.parity import FrameDifference, Rung, compare, require_parity, summarise
 from surround_depth.export.precision import export_at, int8_form
@@ -22,11 +23,10 @@ from surround_depth.export.quantize import quantise
 from surround_depth.export.rungs import PlannedRung, graph_rung, plan_rung
 from surround_depth.export.tensorrt_build import PlanFiles, build_plan
 from surround_depth.inference.backend import EngineSpec, engine_spec, open_backend
+from surround_depth.inference.gpu import first_gpu
 from surround_depth.inference.manifest import ParityRecord, Precision, load_manifest
-from surround_depth.inference.tensorrt_library import TensorRTKind, cuda_device_count
 from surround_depth.inference.torch_backend import TorchBackend
 
-_TENSORRT: tuple[TensorRTKind, ...] = ("tensorrt", "tensorrt_rtx")
 _PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 
 Report = Callable[[str], None]
@@ -99,7 +99,7 @@ def possible_rungs(
 
     fp16 needs a GPU: a CPU computes it in float32 and would say less than the truth (tensorrt.md, 3).
     """
-    on_a_gpu = [kind for kind in _TENSORRT if find_spec(kind) is not None] if cuda_device_count() > 0 else []
+    on_a_gpu = usable_tensorrt(first_gpu())
     has_openvino = find_spec("openvino") is not None
     report("export   fp32" + (", fp16" if on_a_gpu else ""))
     onnx = {precision: folder / f"{precision}.onnx" for precision in _PRECISIONS}

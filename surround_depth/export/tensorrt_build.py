@@ -18,14 +18,9 @@ from typing import Any
 
 from surround_depth.errors import EngineMismatchError, MissingDependencyError, SurroundDepthError
 from surround_depth.files import write_atomic
-from surround_depth.inference.manifest import EngineKind, TensorRTRecord
-from surround_depth.inference.tensorrt_library import (
-    TensorRTKind,
-    cuda_device_count,
-    gpu_name,
-    load_tensorrt,
-    make_logger,
-)
+from surround_depth.inference.gpu import cuda_device_count, gpu_name
+from surround_depth.inference.manifest import VERSION_COMPATIBLE, EngineKind, TensorRTRecord
+from surround_depth.inference.tensorrt_library import TensorRTKind, load_tensorrt, make_logger
 
 DEFAULT_WORKSPACE_MIB = 2048
 LAYERS_NAME = "layers.json"
@@ -49,7 +44,7 @@ class PlanOptions:
     hardware_compatible: bool = False
     """The plan also runs on other GPUs from Ampere on, more slowly than one that was timed there."""
     version_compatible: bool = False
-    """The plan also runs on later versions of TensorRT 10 or 11, with the lean runtime inside it."""
+    """The plan also runs on later versions of the same major TensorRT, with the lean runtime inside it."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +122,7 @@ def build_plan(
     trt = load_tensorrt(kind)
     # An RTX plan is finished for the GPU that loads it; a TensorRT plan belongs to the GPU that it was timed on.
     bound_to = gpu_name() if kind == "tensorrt" and not options.hardware_compatible else None
-    asked = {"AMPERE_PLUS": options.hardware_compatible, "VERSION_COMPATIBLE": options.version_compatible}
+    asked = {"AMPERE_PLUS": options.hardware_compatible, VERSION_COMPATIBLE: options.version_compatible}
     flags = (*_FLAGS, *(flag for flag, is_set in asked.items() if is_set))
     return TensorRTRecord(library=kind, version=trt.__version__, gpu_name=bound_to, flags=flags)
 
@@ -178,7 +173,7 @@ def _builder_config(trt: Any, builder: Any, options: PlanOptions) -> Any:
 def _layers(trt: Any, logger: Any, plan: bytes) -> dict[str, Any]:
     """The engine's own account of its layers needs a GPU; without one, what the builder logged of them."""
     if cuda_device_count() > 0:
-        engine = trt.Runtime(logger).deserialize_cuda_engine(plan)
+        engine = trt.Runtime(logger).deserialize_cuda_engine(plan)  # None of a plan with a lean runtime: host code
         if engine is not None:
             text = engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
             return {"source": "engine inspector", "layers": json.loads(text)}

@@ -24,6 +24,7 @@ import numpy as np
 
 from surround_depth.errors import EngineMismatchError
 from surround_depth.imaging import RAY_STRIDE_PX, InputSpec
+from surround_depth.inference.device import DeviceKind
 from surround_depth.inference.manifest import Manifest, load_manifest, read_verified
 
 INPUT_NAMES = ("images", "rays", "T_ego_cam", "camera_valid")
@@ -82,8 +83,6 @@ class NetworkInputs:
 
     def __post_init__(self) -> None:
         _require_dtype("images", self.images, np.uint8)
-        for name in INPUT_NAMES[1:]:
-            _require_dtype(name, getattr(self, name), np.float32)
         if self.images.ndim != 4 or self.images.shape[-1] != 3:
             raise EngineMismatchError(f"input 'images': expected shape [N, H, W, 3], got {list(self.images.shape)}")
         n, height, width, _ = self.images.shape
@@ -91,13 +90,7 @@ class NetworkInputs:
             raise EngineMismatchError(
                 f"input 'images': height and width must be multiples of {RAY_STRIDE_PX}, got {height}x{width}"
             )
-        _require_shape("rays", self.rays, (n, height // RAY_STRIDE_PX, width // RAY_STRIDE_PX, 3))
-        _require_shape("T_ego_cam", self.T_ego_cam, (n, 4, 4))
-        _require_shape("camera_valid", self.camera_valid, (n,))
-        if not np.isin(self.camera_valid, (0.0, 1.0)).all():
-            raise EngineMismatchError(f"input 'camera_valid': expected 0.0 or 1.0, got {self.camera_valid.tolist()}")
-        if not np.isfinite(self.T_ego_cam).all():
-            raise EngineMismatchError("input 'T_ego_cam': a pose holds a value that is not finite")
+        require_calibration(self.rays, self.T_ego_cam, self.camera_valid, (n, height, width))
 
     def as_feeds(self) -> dict[str, np.ndarray]:
         """Return the tensors by graph name, C-contiguous (no copy where they already are)."""
@@ -124,6 +117,7 @@ class NetworkOutputs:
 
     depth_m: np.ndarray  # float32 [N, H, W]
     confidence: np.ndarray  # float32 [N, H, W]
+    images: np.ndarray | None = None  # uint8 [N, H, W, 3], what the network saw, where the engine resized it itself
 
     @classmethod
     def from_feeds(cls, tensors: Mapping[str, np.ndarray]) -> Self:
@@ -161,17 +155,43 @@ def engine_spec(manifest: Manifest) -> EngineSpec:
     )
 
 
-def open_backend(directory: str | Path, *, threads: int | None = None) -> Backend:
+def require_calibration(
+    rays: np.ndarray, T_ego_cam: np.ndarray, camera_valid: np.ndarray, sizes: tuple[int, int, int]
+) -> None:
+    """Refuse what an engine of `sizes` (cameras, height, width of its images) cannot read beside them.
+
+    Raises:
+        EngineMismatchError: another dtype or shape, a camera neither valid nor invalid, or a pose that is not finite.
+    """
+    n, height, width = sizes
+    shapes = {
+        "rays": (rays, (n, height // RAY_STRIDE_PX, width // RAY_STRIDE_PX, 3)),
+        "T_ego_cam": (T_ego_cam, (n, 4, 4)),
+        "camera_valid": (camera_valid, (n,)),
+    }
+    for name, (array, shape) in shapes.items():
+        _require_dtype(name, array, np.float32)
+        _require_shape(name, array, shape)
+    if not np.isin(camera_valid, (0.0, 1.0)).all():
+        raise EngineMismatchError(f"input 'camera_valid': expected 0.0 or 1.0, got {camera_valid.tolist()}")
+    if not np.isfinite(T_ego_cam).all():
+        raise EngineMismatchError("input 'T_ego_cam': a pose holds a value that is not finite")
+
+
+def open_backend(directory: str | Path, *, threads: int | None = None, device: DeviceKind = "cuda-bindings") -> Backend:
     """Open the engine that `deploy/build_engine.py` wrote to `directory`.
 
     The bytes that are loaded are the bytes that were hashed: the file is read once, compared with the SHA-256 of the
     manifest, and handed to the runtime from memory. `threads` is the number of CPU threads of a CPU engine (default:
-    the physical cores this process may use) and means nothing to a GPU engine.
+    the physical cores this process may use) and means nothing to a GPU engine. `device` is the package through which a
+    TensorRT engine reaches its GPU: "pycuda" where the host owns a pycuda context, which is used and must be current in
+    every thread that uses the engine. It means nothing to a CPU engine.
 
     Raises:
         EngineMismatchError: no or an unreadable manifest, a changed or missing file, a link, a directory of another
-            user or that every user may write to or exchange, another version or GPU than the plan was built for.
-        MissingDependencyError: the runtime of this kind of engine is not installed.
+            user or that every user may write to or exchange, another version or GPU than the plan was built for,
+            no current pycuda context.
+        MissingDependencyError: the runtime of this kind of engine, or the device's package, is not installed.
     """
     directory = Path(directory)
     manifest = load_manifest(directory)
@@ -189,7 +209,7 @@ def open_backend(directory: str | Path, *, threads: int | None = None) -> Backen
         case "tensorrt" | "tensorrt_rtx":
             from surround_depth.inference.tensorrt_backend import TensorRTBackend
 
-            return TensorRTBackend(engine_bytes, spec, kind=manifest.engine, build=manifest.tensorrt)
+            return TensorRTBackend(engine_bytes, spec, kind=manifest.engine, build=manifest.tensorrt, device=device)
 
 
 def _require_dtype(name: str, array: np.ndarray, dtype: type[np.generic]) -> None:

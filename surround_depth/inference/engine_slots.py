@@ -6,6 +6,7 @@ import numpy as np
 
 from surround_depth.errors import EngineMismatchError
 from surround_depth.inference.backend import EngineSpec, NetworkInputs
+from surround_depth.inference.gpu_resize import GpuResizer, Picture, RawInputs
 from surround_depth.rig import Rig
 
 
@@ -29,8 +30,17 @@ class EngineSlots:
     def fill(self, images: np.ndarray, camera_valid: np.ndarray) -> NetworkInputs:
         """Return the engine's inputs for images uint8 [N, H, W, 3] and camera_valid bool [N] of the rig's cameras."""
         n_slots, n = self._shapes["images"][0], len(images)
-        slots_valid = np.zeros(n_slots, np.float32)
-        slots_valid[:n] = camera_valid
         if n < n_slots:
             images = np.concatenate([images, np.zeros((n_slots - n, *images.shape[1:]), np.uint8)])
-        return NetworkInputs(images, self._rays, self._T_ego_cam, slots_valid)
+        return NetworkInputs(images, self._rays, self._T_ego_cam, self._valid(camera_valid))
+
+    def fill_raw(
+        self, pictures: tuple[Picture | None, ...], camera_valid: np.ndarray, resizer: GpuResizer
+    ) -> RawInputs:
+        """Return the same for decoded pictures of the rig's cameras, which `resizer` brings to the network's size."""
+        return RawInputs(pictures, resizer, self._rays, self._T_ego_cam, self._valid(camera_valid))
+
+    def _valid(self, camera_valid: np.ndarray) -> np.ndarray:
+        slots_valid = np.zeros(self._shapes["camera_valid"], np.float32)
+        slots_valid[: len(camera_valid)] = camera_valid
+        return slots_valid

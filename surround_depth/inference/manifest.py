@@ -29,6 +29,9 @@ MAX_ENGINE_BYTES = 2 << 30
 """The single-file limit of ONNX (protobuf), which a plan of such a graph does not reach either."""
 REBUILD = "rebuild with python deploy/build_engine.py --checkpoint DIR --out {directory}"
 
+VERSION_COMPATIBLE = "VERSION_COMPATIBLE"
+"""The flag of a plan that later versions of the same major TensorRT run too; it carries a lean runtime: host code."""
+
 EngineKind = Literal["onnxruntime", "openvino", "tensorrt", "tensorrt_rtx"]
 Precision = Literal["fp32", "fp16", "int8"]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]

@@ -1,11 +1,10 @@
-"""TensorRT and TensorRT-RTX behind one door: import, log, GPU count. Owns both imports; builder and runtime use it.
+"""TensorRT and TensorRT-RTX behind one door: import, log, on which GPUs. Owns both imports; builder and runtime use it.
 
 Their Python APIs are almost equal (10.x, 11.x and RTX 1.x), so callers ask what a module has, never which it is.
 """
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 from typing import Any, Literal
 
@@ -14,7 +13,8 @@ from surround_depth.errors import MissingDependencyError
 TensorRTKind = Literal["tensorrt", "tensorrt_rtx"]
 
 _INSTALL = {"tensorrt": "pip install tensorrt", "tensorrt_rtx": "pip install tensorrt-rtx"}
-_DRIVER_LIBRARIES = ("libcuda.so.1", "nvcuda.dll")
+_RTX_CAPABILITIES = ((8, 0), (8, 6), (8, 9))
+_RTX_CAPABILITIES_FROM = (12, 0)
 
 
 def load_tensorrt(kind: TensorRTKind) -> Any:
@@ -37,34 +37,12 @@ def load_tensorrt(kind: TensorRTKind) -> Any:
         raise MissingDependencyError(f"engine '{kind}': {hint}") from error
 
 
-def cuda_device_count() -> int:
-    """Return the number of GPUs the driver offers, 0 without a driver.
+def tensorrt_rtx_runs_on(compute_capability: tuple[int, int]) -> bool:
+    """Return whether TensorRT-RTX 1.7 names this compute capability among those it runs on: 8.0, 8.6, 8.9, from 12.0.
 
-    Asked of the driver itself through ctypes: some TensorRT runtimes crash the process on a machine without a GPU,
-    so this question comes before any of theirs and needs none of their packages.
+    Source: its own refusal on an H200 (9.0), docs/results/2026-11-27-gpu.md.
     """
-    driver, count = _driver(), ctypes.c_int(0)
-    if driver is None or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
-        return 0
-    return count.value
-
-
-def gpu_name() -> str | None:
-    """Return the name of the first GPU, None where there is none. A plan of TensorRT is bound to it."""
-    driver, device, name = _driver(), ctypes.c_int(0), ctypes.create_string_buffer(256)
-    if driver is None or driver.cuDeviceGet(ctypes.byref(device), 0) != 0:
-        return None
-    return name.value.decode() if driver.cuDeviceGetName(name, len(name), device) == 0 else None
-
-
-def _driver() -> Any | None:
-    for library in _DRIVER_LIBRARIES:
-        try:
-            driver = ctypes.CDLL(library)
-        except OSError:
-            continue
-        return driver if driver.cuInit(0) == 0 else None
-    return None
+    return compute_capability in _RTX_CAPABILITIES or compute_capability >= _RTX_CAPABILITIES_FROM
 
 
 def make_logger(trt: Any) -> Any:

@@ -10,6 +10,10 @@ from surround_depth.errors import EngineMismatchError, MissingDependencyError
 from surround_depth.export import engine_choice
 from surround_depth.export.engine_choice import choose_engine, require_runtime
 from surround_depth.export.precision import require_precision
+from surround_depth.inference.gpu import Gpu
+from surround_depth.inference.tensorrt_library import tensorrt_rtx_runs_on
+
+ORIN, ADA, H200 = Gpu("Orin", (8, 7)), Gpu("RTX 4090", (8, 9)), Gpu("NVIDIA H200", (9, 0))
 
 
 @pytest.mark.parametrize(
@@ -18,20 +22,35 @@ from surround_depth.export.precision import require_precision
         (None, (), "onnxruntime", "no GPU here; OpenVINO is not installed"),
         (None, ("tensorrt", "tensorrt_rtx"), "onnxruntime", "no GPU here"),
         (None, ("openvino",), "openvino", "OpenVINO is installed"),
-        ("Orin", ("tensorrt_rtx", "openvino"), "tensorrt_rtx", "tensorrt_rtx is installed and the GPU is a Orin"),
-        ("Orin", ("tensorrt_rtx", "tensorrt"), "tensorrt", "tensorrt is installed"),
-        ("Orin", ("openvino",), "openvino", "no TensorRT is installed for the Orin; OpenVINO is installed"),
-        ("Orin", (), "onnxruntime", "no TensorRT is installed for the Orin"),
+        (ADA, ("tensorrt_rtx", "openvino"), "tensorrt_rtx", "tensorrt_rtx is installed and the GPU is a RTX 4090"),
+        (ORIN, ("tensorrt_rtx", "tensorrt"), "tensorrt", "tensorrt is installed"),
+        (ORIN, ("openvino",), "openvino", "no TensorRT is installed for the Orin; OpenVINO is installed"),
+        (ORIN, (), "onnxruntime", "no TensorRT is installed for the Orin"),
+        (H200, ("tensorrt_rtx", "tensorrt"), "tensorrt", "tensorrt is installed and the GPU is a NVIDIA H200"),
+        (
+            H200,
+            ("tensorrt_rtx",),
+            "onnxruntime",
+            "TensorRT-RTX does not run on the NVIDIA H200 (compute capability 9.0)",
+        ),
+        (H200, ("tensorrt_rtx", "openvino"), "openvino", "TensorRT is not installed: pip install tensorrt; OpenVINO"),
     ],
 )
 def test_the_choice_and_its_reason(
-    gpu: str | None, installed: tuple[str, ...], engine: str, reason: str, monkeypatch: pytest.MonkeyPatch
+    gpu: Gpu | None, installed: tuple[str, ...], engine: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_choice, "gpu_name", lambda: gpu)
+    monkeypatch.setattr(engine_choice, "first_gpu", lambda: gpu)
     monkeypatch.setattr(engine_choice, "find_spec", lambda name: ModuleSpec(name, None) if name in installed else None)
     chosen, said = choose_engine()
     assert chosen == engine
     assert reason in said
+
+
+def test_tensorrt_rtx_runs_on_what_its_own_refusal_lists() -> None:
+    # "Supported compute capabilities: 8.0 8.6 8.9 12.0 12.1 >12.0", TensorRT-RTX 1.7.1 on an H200
+    listed = [(8, 0), (8, 6), (8, 9), (12, 0), (12, 1), (12, 2), (13, 0)]
+    assert all(map(tensorrt_rtx_runs_on, listed))
+    assert not any(map(tensorrt_rtx_runs_on, [(7, 5), (8, 7), (9, 0), (10, 0), (11, 0)]))
 
 
 def test_openvino_that_is_not_installed_is_named_first(monkeypatch: pytest.MonkeyPatch) -> None:
