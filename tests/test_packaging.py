@@ -48,10 +48,13 @@ def test_every_dependency_has_an_exact_version(checkout: Path) -> None:
     pinned = {pin.split("==")[0] for pin in pins}
     extras = project(checkout)["optional-dependencies"]
     wanted = set(map(distribution, project(checkout)["dependencies"]))
-    # tensorrt is installed by hand on the machine with the GPU, at the version its driver wants.
-    for extra in extras.keys() - {"tensorrt"}:
+    # Both are installed by hand on the machine with the GPU, at the version its driver wants.
+    by_hand = {"tensorrt", "pycuda"}
+    for extra in extras.keys() - by_hand:
         wanted |= set(map(distribution, extras[extra]))
     assert wanted <= pinned
+    (installed,) = re.findall(r"^EXTRAS := (.*)$", (checkout / "Makefile").read_text(), re.MULTILINE)
+    assert not by_hand & set(installed.split(","))
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +81,7 @@ def test_wheel_holds_the_data(wheel: Path, checkout: Path) -> None:
     inside = set(zipfile.ZipFile(wheel).namelist())
     data = [
         path.relative_to(checkout).as_posix()
-        for pattern in ("*.yaml", "*.html", "*.safetensors", "*.json", "*.md", "*.txt")
+        for pattern in ("*.cu", "*.yaml", "*.html", "*.safetensors", "*.json", "*.md", "*.txt")
         for path in (checkout / "surround_depth").rglob(pattern)
     ]
     rigs = [f"surround_depth/rigs/{path.name}" for path in (checkout / "calib" / "rigs").glob("*.yaml")]

@@ -117,12 +117,19 @@ class NetworkOutputs:
 
     depth_m: np.ndarray  # float32 [N, H, W]
     confidence: np.ndarray  # float32 [N, H, W]
-    images: np.ndarray | None = None  # uint8 [N, H, W, 3], what the network saw, where the engine resized it itself
 
     @classmethod
     def from_feeds(cls, tensors: Mapping[str, np.ndarray]) -> Self:
         """Return the outputs from a mapping by graph name."""
         return cls(depth_m=tensors["depth_m"], confidence=tensors["confidence"])
+
+
+@dataclass(frozen=True, eq=False)
+class Inferred:
+    """What the engine says of every slot, and the images that it says it of."""
+
+    outputs: NetworkOutputs
+    images: np.ndarray  # uint8 [N, H, W, 3]
 
 
 class Backend(Protocol):

@@ -19,7 +19,14 @@ import numpy as np
 from surround_depth.closing import Closing
 from surround_depth.errors import EngineMismatchError
 from surround_depth.imaging import ImagePlans
-from surround_depth.inference.backend import INPUT_NAMES, OUTPUT_NAMES, EngineSpec, NetworkInputs, NetworkOutputs
+from surround_depth.inference.backend import (
+    INPUT_NAMES,
+    OUTPUT_NAMES,
+    EngineSpec,
+    Inferred,
+    NetworkInputs,
+    NetworkOutputs,
+)
 from surround_depth.inference.cuda_memory import MirroredBuffer
 from surround_depth.inference.device import DeviceKind, open_device
 from surround_depth.inference.dlpack import DeviceTensor, DeviceType
@@ -109,16 +116,18 @@ class TensorRTBackend(Closing):
         Raises:
             EngineMismatchError: the frame is not of the engine's shape, the backend is closed, or the GPU failed.
         """
-        return NetworkOutputs(**self._fetched(inputs, OUTPUT_NAMES))
+        self._run(inputs, OUTPUT_NAMES)
+        return self._outputs()
 
-    def infer_raw(self, inputs: RawInputs) -> NetworkOutputs:
+    def infer_raw(self, inputs: RawInputs) -> Inferred:
         """Return the same of pictures that are resized on the GPU, and the images that the network saw.
 
         Raises:
             DataError: a picture has not its camera's size.
             EngineMismatchError: as `infer`, or the resizer is closed.
         """
-        return NetworkOutputs(**self._fetched(inputs, (*OUTPUT_NAMES, "images")))
+        self._run(inputs, (*OUTPUT_NAMES, "images"))
+        return Inferred(self._outputs(), self._buffers["images"].host.copy())
 
     def infer_on_device(self, inputs: NetworkInputs | RawInputs) -> DeviceOutputs:
         """Return the same without copying it to the host: tensors for DLPack, complete, valid until the next frame.
@@ -181,9 +190,8 @@ class TensorRTBackend(Closing):
             raise EngineMismatchError("this TensorRT backend is closed; open_backend again")
         return self._stream, self._events
 
-    def _fetched(self, inputs: NetworkInputs | RawInputs, names: Iterable[str]) -> dict[str, np.ndarray]:
-        self._run(inputs, names)
-        return {name: self._buffers[name].host.copy() for name in names}
+    def _outputs(self) -> NetworkOutputs:
+        return NetworkOutputs.from_feeds({name: self._buffers[name].host.copy() for name in OUTPUT_NAMES})
 
     def _run(self, inputs: NetworkInputs | RawInputs, fetched: Iterable[str]) -> None:
         """Run one frame to its end; the buffers named in `fetched` are then on the host too."""

@@ -6,7 +6,6 @@ cannot show is a GPU. The names are held against the real tensorrt_rtx (and cuda
 
 from __future__ import annotations
 
-import ctypes
 import inspect
 import re
 from dataclasses import replace
@@ -16,14 +15,15 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 from box_world import make_camera
-from cuda_doubles import STREAM, DoubleMachine
-from host_kernel import fake_cubin, host_kernel
+from cuda_doubles import DoubleMachine
+from host_kernel import host_kernel
+from tensorrt_double import RECORD, DoubleTensorRT, double_machine, open_double
 from tiny_engine import SPEC, tiny_inputs
 
 from surround_depth.errors import EngineMismatchError, MissingDependencyError
 from surround_depth.export import tensorrt_build
 from surround_depth.imaging import ImagePlans, plan_images
-from surround_depth.inference import kernel_compiler, tensorrt_backend, tensorrt_library, tensorrt_plan
+from surround_depth.inference import tensorrt_backend, tensorrt_library, tensorrt_plan
 from surround_depth.inference.device import DeviceKind
 from surround_depth.inference.dlpack import DeviceTensor, DeviceType
 from surround_depth.inference.engine_slots import EngineSlots
@@ -33,80 +33,6 @@ from surround_depth.inference.latency import DeviceTimes
 from surround_depth.inference.manifest import VERSION_COMPATIBLE, TensorRTRecord
 from surround_depth.inference.tensorrt_backend import TensorRTBackend
 from surround_depth.rig import Rig
-
-RECORD = TensorRTRecord(library="tensorrt", version="11.4", gpu_name="Double GPU", flags=())
-
-
-class DoubleTensorRT:
-    """A TensorRT whose only plan computes depth = 1 + mean(RGB) / 4 and confidence = camera_valid / 2."""
-
-    __version__ = "11.4"
-    ILogger = type("ILogger", (), {"__init__": lambda self: None})
-    shapes = SPEC.input_shapes() | SPEC.output_shapes()
-    runs = True
-    captures = True
-
-    def __init__(self, cuda: DoubleMachine) -> None:
-        self.cuda = cuda
-
-    @staticmethod
-    def nptype(dtype: str) -> str:
-        return dtype
-
-    def Runtime(self, logger: Any) -> Any:
-        self.addresses: dict[str, int] = {}
-        engine = SimpleNamespace(
-            num_io_tensors=len(self.shapes),
-            get_tensor_name=lambda index: list(self.shapes)[index],
-            get_tensor_shape=lambda name: self.shapes[name],
-            get_tensor_dtype=lambda name: "uint8" if name == "images" else "float32",
-            create_runtime_config=lambda: SimpleNamespace(cuda_graph_strategy="DISABLED"),
-            create_execution_context=self.create_execution_context,
-        )
-        self.runtime = SimpleNamespace(engine_host_code_allowed=False)
-
-        def deserialize(plan: bytes) -> Any:
-            readable = plan == b"plan" or (plan == b"with a lean runtime" and self.runtime.engine_host_code_allowed)
-            return engine if readable else None
-
-        self.runtime.deserialize_cuda_engine = deserialize
-        return self.runtime
-
-    def create_execution_context(self, config: Any = None) -> Any:
-        self.config = config
-        return SimpleNamespace(set_tensor_address=self.set_tensor_address, execute_async_v3=self.execute)
-
-    def set_tensor_address(self, name: str, address: int) -> bool:
-        self.addresses[name] = address
-        return True
-
-    def view(self, name: str) -> np.ndarray:
-        dtype = np.dtype(np.uint8 if name == "images" else np.float32)
-        size = int(np.prod(self.shapes[name]))
-        memory = (ctypes.c_uint8 * (size * dtype.itemsize)).from_address(self.addresses[name])
-        return np.frombuffer(memory, dtype).reshape(self.shapes[name])
-
-    def execute(self, stream: int) -> bool:
-        assert stream == STREAM
-        if self.runs and (self.captures or self.cuda.captured is None):
-            self.cuda.submit(self.compute)
-            return True
-        return False
-
-    def compute(self) -> None:
-        self.view("depth_m")[:] = 1 + self.view("images").mean(axis=-1, dtype=np.float32) / 4
-        self.view("confidence")[:] = self.view("camera_valid")[:, None, None] / 2
-        self.cuda.clock_ms += 7.0
-
-
-def double_machine(kind: DeviceKind, monkeypatch: pytest.MonkeyPatch) -> DoubleMachine:
-    """Put a double in the place of the GPU, of its package and of TensorRT."""
-    machine = DoubleMachine(kind)
-    monkeypatch.setattr(tensorrt_backend, "open_device", lambda asked: machine.open_device())
-    monkeypatch.setattr(tensorrt_backend, "load_tensorrt", lambda kind: DoubleTensorRT(machine))
-    monkeypatch.setattr(tensorrt_plan, "cuda_device_count", lambda: 1)
-    monkeypatch.setattr(kernel_compiler, "nvrtc_cubin", fake_cubin)
-    return machine
 
 
 @pytest.fixture
@@ -119,10 +45,6 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> DoubleMachine:
 def either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> DoubleMachine:
     """A machine behind cuda-bindings, and behind pycuda."""
     return double_machine(request.param, monkeypatch)
-
-
-def open_double(record: TensorRTRecord | None = RECORD, plan: bytes = b"plan") -> TensorRTBackend:
-    return TensorRTBackend(plan, SPEC, kind="tensorrt", build=record)
 
 
 def alive(machine: DoubleMachine) -> list[str]:
@@ -291,9 +213,9 @@ def test_raw_pictures_are_resized_on_the_device(either: DoubleMachine) -> None:
     with open_double() as backend:
         plans, inputs = raw_frame(backend, seed=7)
         expected = plans.prepare(inputs.pictures)  # type: ignore[arg-type]
-        outputs = backend.infer_raw(inputs)
-        np.testing.assert_array_equal(outputs.images, expected)
-        np.testing.assert_allclose(outputs.depth_m, 1 + expected.mean(axis=-1) / 4, rtol=1e-6)
+        inferred = backend.infer_raw(inputs)
+        np.testing.assert_array_equal(inferred.images, expected)
+        np.testing.assert_allclose(inferred.outputs.depth_m, 1 + expected.mean(axis=-1) / 4, rtol=1e-6)
         kept = backend.infer_on_device(inputs)
         np.testing.assert_array_equal(np.from_dlpack(on_host(kept.images)), expected)
         np.testing.assert_array_equal(
