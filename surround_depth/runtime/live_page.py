@@ -9,7 +9,7 @@ from importlib import resources
 
 from surround_depth.errors import ConfigError
 from surround_depth.imaging import encode_jpeg
-from surround_depth.runtime.player import PlayedFrame
+from surround_depth.runtime.results import PlayedFrame
 from surround_depth.viz.drawing import Picture
 
 HOST = "127.0.0.1"

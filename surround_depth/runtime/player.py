@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from surround_depth.data.network_truth import TruthKind, truth_depth_m, truth_kinds
-from surround_depth.data.sample import Sample, SampleSequence
+from surround_depth.data.sample import SampleSequence
 from surround_depth.errors import DataError
 from surround_depth.frame import PointCloud, SurroundDepth, SurroundFrame
 from surround_depth.fusion import fuse
 from surround_depth.inference.backend import Backend
-from surround_depth.inference.latency import NS_PER_MS, LatencyRecorder
-from surround_depth.inference.overlapped import FusedFrame, overlapped_chain
+from surround_depth.inference.overlapped import overlapped_chain
 from surround_depth.inference.rig_pipelines import RigPipelines
-from surround_depth.inference.stage_threads import Outcome, StageThreads
-from surround_depth.metrics.scoreboard import ScoreBoard, answered_depth_m
-from surround_depth.runtime.failures import MAX_IN_A_ROW, Failures
+from surround_depth.runtime.failures import MAX_IN_A_ROW
 from surround_depth.runtime.pacing import (
     AS_FAST_AS_POSSIBLE,
     REAL_CLOCK,
@@ -26,25 +22,8 @@ from surround_depth.runtime.pacing import (
     Playback,
     PlaybackOptions,
 )
-
-_SHOWN_STAGES = ("prepare", "infer", "fuse", "total", "age")
-
-
-@dataclass(frozen=True)
-class PlayedFrame:
-    """One processed moment."""
-
-    index: int  # place in the sequence
-    sample: Sample
-    depth: SurroundDepth
-    cloud: PointCloud
-    title: str  # which sequence, which sample
-    status: str  # how long it took, how many were dropped so far
-
-    @property
-    def stamp_ns(self) -> int:
-        """The reference stamp of the frame."""
-        return self.sample.frame.reference_stamp_ns
+from surround_depth.runtime.receiver import PlayerChain, Receiver
+from surround_depth.runtime.results import PlaybackResult, PlayedFrame
 
 
 @dataclass(frozen=True)
@@ -57,26 +36,6 @@ class FusionOptions:
 
 
 DEFAULT_FUSION = FusionOptions()
-
-
-@dataclass
-class PlaybackResult:
-    """What a playback measured.
-
-    `latency` has the steps "prepare", "infer", "decode" and "fuse", which overlap from frame to frame; "total", from
-    the beginning of prepare to the fused cloud, with the waits between the steps; and, unless played as fast as
-    possible, "age", from the time the frame was due to the fused cloud, with the wait for a free chain and a late read.
-
-    Scores follow the rule of `metrics.scoreboard`, as evaluation does: on the same frames the numbers are the same.
-    """
-
-    latency: LatencyRecorder = field(default_factory=LatencyRecorder)
-    scores: dict[TruthKind, ScoreBoard] = field(default_factory=dict)  # of every kind of truth that was met
-    n_played: int = 0
-    n_dropped: int = 0  # overtaken by a newer frame before the chain was free
-    n_failed: int = 0  # damaged: could not be read or processed
-    first_failure: str | None = None
-    n_points: list[int] = field(default_factory=list)  # of each cloud
 
 
 class Player:
@@ -106,7 +65,7 @@ class Player:
         """
         playback = Playback(sequence, options, clock)
         self._warm_up(sequence)
-        receiver = _Receiver(sequence, show, self._pipelines.backend.spec.max_depth_m)
+        receiver = Receiver(sequence, show, self._pipelines.backend.spec.max_depth_m)
         with overlapped_chain(self._pipelines, self._fuse, _frame_of, receiver, clock_ns=clock.now_ns) as chain:
             receiver.chain = chain
             _hand_in(playback, options, chain)
@@ -131,14 +90,11 @@ class Player:
         )
 
 
-Chain = StageThreads[Moment, FusedFrame]
-
-
 def _frame_of(moment: Moment) -> SurroundFrame:
     return moment.readable.frame
 
 
-def _hand_in(playback: Playback, options: PlaybackOptions, chain: Chain) -> None:
+def _hand_in(playback: Playback, options: PlaybackOptions, chain: PlayerChain) -> None:
     """Give the chain every moment when it is due, until the end, `max_frames`, or until the chain stops."""
     n_handed_in = 0
     for moment in playback:
@@ -150,76 +106,3 @@ def _hand_in(playback: Playback, options: PlaybackOptions, chain: Chain) -> None
         n_handed_in += not is_damaged
         if n_handed_in - chain.n_dropped == options.max_frames:
             return
-
-
-class _Receiver:
-    """Takes what comes out of the chain: counts, shows, scores. Called by one thread, in the order of the frames."""
-
-    chain: Chain
-
-    def __init__(self, sequence: SampleSequence, show: Callable[[PlayedFrame], None], max_depth_m: float) -> None:
-        self._result = PlaybackResult()
-        self._failures = Failures()
-        self._sequence = sequence
-        self._show = show
-        self._max_depth_m = max_depth_m
-
-    def __call__(self, outcome: Outcome[Moment, FusedFrame]) -> None:
-        """Take one.
-
-        Raises:
-            DataError: ten damaged ones in a row.
-        """
-        if isinstance(outcome.result, DataError):
-            self._failures.add(outcome.result)
-            return
-        self._failures.add_success()
-        self._count(outcome, len(outcome.result.cloud))
-        self._present(outcome.item, outcome.result)
-        self._score(outcome.item.readable, outcome.result)
-
-    def final_result(self) -> PlaybackResult:
-        """Return what was measured, once the chain has finished.
-
-        Raises:
-            DataError: the first failure, where nothing else came.
-        """
-        first = self._failures.first
-        if first is not None and self._result.n_played == 0:
-            raise first
-        self._count_lost()
-        self._result.first_failure = None if first is None else str(first)
-        return self._result
-
-    def _count(self, outcome: Outcome[Moment, FusedFrame], n_points: int) -> None:
-        latency = self._result.latency
-        for name, duration_ms in outcome.step_ms.items():
-            latency.add(name, duration_ms)
-        latency.add("total", (outcome.done_ns - outcome.begun_ns) / NS_PER_MS)
-        if outcome.item.due_ns is not None:
-            latency.add("age", (outcome.done_ns - outcome.item.due_ns) / NS_PER_MS)
-        self._result.n_played += 1
-        self._result.n_points.append(n_points)
-        self._count_lost()
-
-    def _count_lost(self) -> None:
-        self._result.n_dropped, self._result.n_failed = self.chain.n_dropped, self._failures.n
-
-    def _present(self, moment: Moment, fused: FusedFrame) -> None:
-        title = f"{self._sequence.name}    {moment.index + 1} / {len(self._sequence)}"
-        status = _status_line(self._result)
-        self._show(PlayedFrame(moment.index, moment.readable, fused.depth, fused.cloud, title, status))
-
-    def _score(self, sample: Sample, fused: FusedFrame) -> None:
-        answered_m = answered_depth_m(fused.depth.depth_m, fused.depth.sky, self._max_depth_m)
-        for kind in truth_kinds(sample):
-            board = self._result.scores.setdefault(kind, ScoreBoard())
-            board.add(fused.depth.rig.names, answered_m, truth_depth_m(sample, fused.plans, kind))
-
-
-def _status_line(result: PlaybackResult) -> str:
-    """Return the newest frame's times, which are its own: only the receiver adds to the recorder."""
-    latest = ((stage, result.latency.last_ms(stage)) for stage in _SHOWN_STAGES)
-    times = [f"{stage} {last_ms:.0f} ms" for stage, last_ms in latest if last_ms is not None]
-    failed = [f"failed {result.n_failed}"] if result.n_failed else []
-    return "    ".join([*times, f"dropped {result.n_dropped}", *failed])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from surround_depth.closing import Closing
-from surround_depth.runtime.player import PlayedFrame
+from surround_depth.runtime.results import PlayedFrame
 from surround_depth.viz.drawing import Picture
 from surround_depth.viz.mosaic import DEFAULT_STYLE, MosaicStyle, draw_mosaic
 

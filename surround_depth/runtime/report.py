@@ -14,7 +14,7 @@ from surround_depth.data.network_truth import TruthKind
 from surround_depth.inference.backend import EngineSpec
 from surround_depth.inference.latency import p99_text
 from surround_depth.runtime.pacing import PlaybackOptions
-from surround_depth.runtime.player import PlaybackResult
+from surround_depth.runtime.results import PlaybackResult
 
 
 def playback_report(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from surround_depth.runtime.pacing import NS_PER_S
-from surround_depth.runtime.player import PlayedFrame
+from surround_depth.runtime.results import PlayedFrame
 from surround_depth.viz.drawing import Picture, write_picture
 from surround_depth.viz.ply import write_ply
 from surround_depth.viz.video import VideoWriter

@@ -12,7 +12,8 @@ from box_world import BoxDrive, OracleBackend, make_rig
 from surround_depth.errors import ConfigError
 from surround_depth.runtime.live_page import LivePage
 from surround_depth.runtime.pacing import PlaybackOptions
-from surround_depth.runtime.player import PlayedFrame, Player
+from surround_depth.runtime.player import Player
+from surround_depth.runtime.results import PlayedFrame
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ from box_world import BoxDrive, OracleBackend
 
 from surround_depth.errors import DataError
 from surround_depth.runtime.pacing import PlaybackOptions
-from surround_depth.runtime.player import PlayedFrame, Player
+from surround_depth.runtime.player import Player
 from surround_depth.runtime.presenter import Presenter
+from surround_depth.runtime.results import PlayedFrame
 
 
 class SlowSink:

@@ -15,8 +15,9 @@ from surround_depth.errors import DataError
 from surround_depth.frame import EncodedImage
 from surround_depth.inference.backend import NetworkInputs, NetworkOutputs
 from surround_depth.runtime.pacing import MonotonicClock, PlaybackOptions
-from surround_depth.runtime.player import PlayedFrame, Player
+from surround_depth.runtime.player import Player
 from surround_depth.runtime.report import report_lines
+from surround_depth.runtime.results import PlayedFrame
 from surround_depth.runtime.session import play_headless, play_live
 
 # The world stands still, so that the oracle's answer fits every sample.
