@@ -7,6 +7,7 @@ decode    which pixels have a depth, which see the sky      here
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from surround_depth.frame import Image, SurroundDepth, SurroundFrame
 from surround_depth.geometry import MIN_RAY_Z
 from surround_depth.imaging import plan_images
 from surround_depth.inference.backend import Backend, NetworkInputs, NetworkOutputs
+from surround_depth.inference.cpu import physical_cores
 from surround_depth.inference.engine_slots import EngineSlots
 from surround_depth.inference.latency import LatencyRecorder
 from surround_depth.inference.rig_check import require_same_calibration
@@ -51,6 +53,8 @@ class SurroundDepthPipeline:
         # Pixels that can never have a depth: our own vehicle, and corners outside a fisheye's image circle.
         self._blind = self.plans.own_body | ~(self.plans.pixel_rays[..., 2] > MIN_RAY_Z)
         self._slots = EngineSlots(backend.spec, self.plans.rays, rig)
+        # No `close` needed: its threads start with the first frame and end when the pipeline is gone.
+        self._decoders = ThreadPoolExecutor(min(len(rig), physical_cores()), thread_name_prefix="decode")
 
     def __call__(self, frame: SurroundFrame) -> SurroundDepth:
         """Return the depth of one frame, in the cameras of the network-resolution rig.
@@ -78,7 +82,7 @@ class SurroundDepthPipeline:
         if frame.rig is not self._accepted_rig:
             require_same_calibration(self.rig, frame.rig)
             self._accepted_rig = frame.rig
-        images = self.plans.prepare(_live_images(frame))
+        images = self.plans.prepare(_live_images(frame), self._decoders)
         return PreparedFrame(frame, images, self._slots.fill(images, frame.camera_valid))
 
     def infer(self, prepared: PreparedFrame) -> NetworkOutputs:

@@ -1,6 +1,8 @@
 """Pixels and K move together; damaged files are refused by name."""
 
 import io
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -139,6 +141,17 @@ def test_own_body_covers_every_touched_pixel_and_labels_are_picked():
     source = project(unit_rays(np.array([200.0, 100.0]), plan.network_camera.K), K)
     assert abs(u - source[0]) <= 0.5 + 1e-6
     assert abs(v - source[1]) <= 0.5 + 1e-6
+
+
+def test_a_pool_prepares_the_same_bytes_and_names_the_first_damaged_camera(smooth_image):
+    cameras = tuple(replace(make_camera(), name=name) for name in "ABCD")
+    plans = plan_images(Rig("four", cameras), SPEC)
+    jpeg = EncodedImage(encode_jpeg(smooth_image[::-1]), "b.jpg")
+    images = (smooth_image, jpeg, None, smooth_image[:, ::-1])
+    with ThreadPoolExecutor(3) as pool:
+        np.testing.assert_array_equal(plans.prepare(images, pool), plans.prepare(images))
+        with pytest.raises(DataError, match=r"c\.jpg"):
+            plans.prepare((smooth_image, jpeg, EncodedImage(b"no", "c.jpg"), EncodedImage(b"no", "d.jpg")), pool)
 
 
 def test_a_missing_image_is_black():
