@@ -7,6 +7,7 @@ or direction shows; kernels really run, compiled for the CPU (tests/host_kernel.
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -35,7 +36,8 @@ class DoubleMachine:
         self.calls: list[str] = []
         self.captured: list[Callable[[], None]] | None = None  # while a capture is open: the work it has caught
         self.clock_ms = 0.0
-        self.context: object | None = object()  # pycuda's
+        self.context: object | None = object()  # pycuda's, in every thread
+        self.threads: set[int] = set()  # in which cuda-bindings' context was made current
 
     def open_device(self) -> Device:
         if self.kind == "pycuda":
@@ -108,6 +110,11 @@ class DoubleRuntime:
 
     def _cudaGetDevice(self) -> tuple[int]:
         return (GPU.ordinal,)
+
+    def _cudaSetDevice(self, ordinal: int) -> tuple[()]:
+        assert ordinal == GPU.ordinal
+        self.machine.threads.add(threading.get_ident())
+        return ()
 
     def _cudaGetDeviceProperties(self, ordinal: int) -> tuple[Any]:
         assert ordinal == GPU.ordinal
@@ -197,11 +204,16 @@ class DoubleDriver(DoubleRuntime):
 
     CUresult = SimpleNamespace(CUDA_SUCCESS=0)
 
+    def require_context(self) -> None:
+        """Unlike the runtime, the driver wants a context that somebody made current in this thread."""
+        assert threading.get_ident() in self.machine.threads
+
     def cuGetErrorString(self, status: int) -> tuple[int, bytes]:
         assert status == 2
         return 0, b"out of memory"
 
     def _cuModuleLoadData(self, cubin: bytes) -> tuple[int]:
+        self.require_context()
         assert cubin == fake_cubin(kernel_source(), "sm_87")
         return (self.machine.keep("module", cubin),)
 
@@ -214,10 +226,12 @@ class DoubleDriver(DoubleRuntime):
         *shape, shared_bytes, stream, (values, types), extra = arguments
         assert (function, shared_bytes, stream, extra) == ("function", 0, STREAM, 0)
         grid, block = tuple(shape[:3]), tuple(shape[3:])
+        self.require_context()
         self.machine.run_kernel(grid, block, tuple(c_type(v) for c_type, v in zip(types, values, strict=True)))
         return ()
 
     def _cuModuleUnload(self, module: int) -> tuple[()]:
+        self.require_context()
         self.machine.give_back("module", module)
         return ()
 

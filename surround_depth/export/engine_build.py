@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from surround_depth.export.checkpoint import DEFAULT_CAMERAS, TrainedStudent, read_trained_student
-from surround_depth.export.engine_choice import require_runtime
+from surround_depth.export.engine_choice import require_runtime, runs_here
 from surround_depth.export.frames import DriveSource, ProofFrames, calibration_frames, proof_frames
 from surround_depth.export.machine import describe_machine, engine_versions
 from surround_depth.export.manifest import record_file, require_replaceable, write_manifest
@@ -28,7 +28,6 @@ from surround_depth.export.tensorrt_build import (
 from surround_depth.files import atomic_directory
 from surround_depth.imaging import InputSpec
 from surround_depth.inference.backend import EngineSpec
-from surround_depth.inference.gpu import cuda_device_count
 from surround_depth.inference.manifest import EngineKind, Manifest, ParityRecord, Precision, TensorRTRecord
 from surround_depth.inference.torch_backend import TorchBackend
 
@@ -89,8 +88,8 @@ def build_engine(request: BuildRequest, report: Callable[[str], None] = lambda l
             report(f"compile  {kind} (log: {LOG_NAME})")
             record = build_plan(kind, _plan_files(folder), request.plan)
         report(f"prove    {len(frames.samples)} frames, {frames.name}")
-        if record is not None and cuda_device_count() == 0:
-            report("         (no GPU here: what is proven is the graph the plan was compiled from, not the plan)")
+        if record is not None and not runs_here(record.library):
+            report("         (no GPU here runs it: what is proven is the graph it was compiled from, not the plan)")
         rungs = _prove(request, checkpoint, spec, frames, folder, record)
         (folder / PARITY_NAME).write_text(parity_table(rungs) + "\n", encoding="utf-8")
         manifest = _manifest(request, checkpoint, spec, folder, record, rungs[-1], calibration)
@@ -141,7 +140,7 @@ def _prove(
     """The ladder: torch against the graph always, and against the plan where a GPU can run it."""
     inputs, truth_m = frames.network_inputs(spec.input), frames.truth_m(spec.input)
     planned = [graph_rung(request.engine, request.precision, folder / ONNX_NAME, spec)]
-    if record is not None and cuda_device_count() > 0:
+    if record is not None and runs_here(record.library):
         planned.append(plan_rung(record, request.precision, folder / PLAN_NAME, spec))
     reference = Rung("torch fp32", TorchBackend(checkpoint.student, spec))
     rungs = []

@@ -36,6 +36,11 @@ def usable_tensorrt(gpu: Gpu | None) -> tuple[TensorRTKind, ...]:
     return tuple(kind for kind in installed if kind != "tensorrt_rtx" or tensorrt_rtx_runs_on(gpu.compute_capability))
 
 
+def runs_here(kind: TensorRTKind) -> bool:
+    """Return whether this machine has a GPU that runs plans of this kind; TensorRT-RTX builds for others as well."""
+    return kind in usable_tensorrt(first_gpu())
+
+
 def _why_no_tensorrt(gpu: Gpu) -> str:
     if find_spec("tensorrt_rtx") is None:
         return f"no TensorRT is installed for the {gpu.name}"

@@ -39,20 +39,21 @@ class _Kernel:
 
 
 class CudaBindingsDevice:
-    """Works in the primary context of the device that is current; every runtime call makes it current in its thread.
-
-    Kernels are loaded and launched by the driver, which has no such habit: runtime calls on the same thread come first.
-    """
+    """Works in the primary context of the device that is current where it is made."""
 
     def __init__(self, runtime: Any, driver: Any) -> None:
         self._runtime = runtime
         self._driver = driver
+        self._ordinal = int(self._call("cudaGetDevice"))
 
     def gpu(self) -> Gpu:
-        ordinal = int(self._call("cudaGetDevice"))
-        properties = self._call("cudaGetDeviceProperties", ordinal)
+        properties = self._call("cudaGetDeviceProperties", self._ordinal)
         name = properties.name.split(b"\0")[0].decode()
-        return Gpu(name, (int(properties.major), int(properties.minor)), ordinal)
+        return Gpu(name, (int(properties.major), int(properties.minor)), self._ordinal)
+
+    def make_current(self) -> None:
+        """Every thread starts with the first device, and the driver, which runs kernels, with none at all."""
+        self._call("cudaSetDevice", self._ordinal)
 
     def create_stream(self) -> int:
         return int(self._call("cudaStreamCreateWithFlags", self._runtime.cudaStreamNonBlocking))

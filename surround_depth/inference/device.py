@@ -21,9 +21,13 @@ KernelArgument = np.uint64 | np.int32
 
 
 class Device(Protocol):
-    """One GPU, in one CUDA context. Calls belong into threads in which that context is current."""
+    """One GPU, in one CUDA context."""
 
     def gpu(self) -> Gpu: ...
+
+    def make_current(self) -> None:
+        """Make sure that this thread works in the device's context; before anything else on a thread."""
+        ...
 
     def create_stream(self) -> int:
         """Return a stream that does not wait for the default stream (that would be a device synchronise per frame)."""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from surround_depth.closing import Closing
 from surround_depth.errors import DataError, EngineMismatchError
 from surround_depth.imaging import ImagePlan, ImagePlans
-from surround_depth.inference.backend import EngineSpec, require_calibration
+from surround_depth.inference.backend import require_calibration
 from surround_depth.inference.cuda_memory import MirroredBuffer
 from surround_depth.inference.device import Device
 from surround_depth.inference.kernel_compiler import compiled
@@ -73,6 +73,7 @@ class GpuResizer(Closing):
         self.plans = plans
         self.n_slots = n_slots
         self._device = device
+        self._kernel: Any = None
         self._table: MirroredBuffer | None = None
         self._taps: dict[tuple[int, int, int], _DeviceTaps] = {}  # by camera and picture size
         self._staging: dict[tuple[int, int, int], MirroredBuffer] = {}
@@ -101,10 +102,12 @@ class GpuResizer(Closing):
         """
         if self._table is None:
             raise EngineMismatchError("this resizer is closed; make another of the open engine")
+        # all sizes first: after an error nothing is under way
+        live = {i: picture for i, picture in enumerate(pictures) if picture is not None}
+        sizes = {i: _checked_size(self.plans.plans[i], picture) for i, picture in live.items()}
         self._table.host[:] = np.zeros((), _PICTURE)
-        for index, (plan, picture) in enumerate(zip(self.plans.plans, pictures, strict=True)):
-            if picture is not None:
-                self._table.host[index] = self._entry(index, plan, picture, stream)
+        for index, picture in live.items():
+            self._table.host[index] = self._entry(index, picture, sizes[index], stream)
         self._table.upload(stream)
         height, width = self.plans.spec.height_px, self.plans.spec.width_px
         grid = (-(-width // _BLOCK[0]), -(-height // _BLOCK[1]), self.n_slots)
@@ -113,6 +116,9 @@ class GpuResizer(Closing):
 
     def close(self) -> None:
         """Free the kernel and its memory; a second call does nothing."""
+        if self._kernel is None:
+            return
+        self._device.make_current()  # whoever lets go of a pipeline last may be another thread
         for buffer in chain(self._taps.values(), self._staging.values()):
             buffer.close()
         self._taps.clear()
@@ -120,16 +126,15 @@ class GpuResizer(Closing):
         if self._table is not None:
             self._table.close()
             self._table = None
-        if self._kernel is not None:
-            self._device.unload_kernel(self._kernel)
-            self._kernel = None
+        self._device.unload_kernel(self._kernel)
+        self._kernel = None
 
-    def _entry(self, index: int, plan: ImagePlan, picture: Picture, stream: int) -> tuple[int, ...]:
+    def _entry(self, index: int, picture: Picture, size_px: tuple[int, int], stream: int) -> tuple[int, ...]:
         """Return the camera's `struct Picture`, its pixels and taps on the way to the device."""
-        height_px, width_px = _checked_size(plan, picture)
+        height_px, width_px = size_px
         key = (index, height_px, width_px)
         if key not in self._taps:
-            self._taps[key] = _DeviceTaps(self._device, plan, height_px, width_px, stream)
+            self._taps[key] = _DeviceTaps(self._device, self.plans.plans[index], height_px, width_px, stream)
         taps = self._taps[key]
         if isinstance(picture, np.ndarray):
             if key not in self._staging:
@@ -149,7 +154,8 @@ class RawInputs:
     """One frame whose pictures are still the cameras' own: the engine resizes them on its GPU; checked once, here.
 
     Raises:
-        EngineMismatchError: calibration of another shape or type, or a camera called valid without a picture.
+        EngineMismatchError: calibration of another shape or type, another number of pictures than the resizer's rig has
+            cameras, or a camera called valid without a picture.
     """
 
     pictures: tuple[Picture | None, ...]  # of the rig's cameras, decoded: RGB uint8 [h, w, 3], on the host or the GPU
@@ -162,18 +168,12 @@ class RawInputs:
         spec = self.resizer.plans.spec
         sizes = (self.resizer.n_slots, spec.height_px, spec.width_px)
         require_calibration(self.rays, self.T_ego_cam, self.camera_valid, sizes)
-        for plan, picture, valid in zip(self.resizer.plans.plans, self.pictures, self.camera_valid, strict=False):
+        plans = self.resizer.plans.plans
+        if len(self.pictures) != len(plans):
+            raise EngineMismatchError(f"{len(self.pictures)} pictures for the {len(plans)} cameras of the rig")
+        for plan, picture, valid in zip(plans, self.pictures, self.camera_valid, strict=False):
             if valid and picture is None:
                 raise EngineMismatchError(f"{plan.camera.name}: called valid but has no picture")
-
-    def require(self, spec: EngineSpec) -> None:
-        """Refuse a frame whose resizer belongs to another engine.
-
-        Raises:
-            EngineMismatchError: camera count or resolution differ from `spec`.
-        """
-        if (self.resizer.n_slots, self.resizer.plans.spec) != (spec.n_cameras, spec.input):
-            raise EngineMismatchError("the resizer is another engine's: take backend.resizer(plans) of this one")
 
 
 class _DeviceTaps(Closing):

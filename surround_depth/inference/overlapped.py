@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from surround_depth.frame import PointCloud, SurroundDepth, SurroundFrame
 from surround_depth.imaging import ImagePlans
-from surround_depth.inference.backend import NetworkOutputs
+from surround_depth.inference.backend import Inferred
 from surround_depth.inference.pipeline import PreparedFrame, SurroundDepthPipeline
 from surround_depth.inference.rig_pipelines import RigPipelines
 from surround_depth.inference.stage_threads import Item, Outcome, Stage, StageThreads
@@ -54,15 +54,15 @@ def overlapped_chain(
 
     def infer(
         work: tuple[SurroundDepthPipeline, PreparedFrame],
-    ) -> tuple[SurroundDepthPipeline, PreparedFrame, NetworkOutputs]:
+    ) -> tuple[SurroundDepthPipeline, PreparedFrame, Inferred]:
         pipeline, prepared = work
         return pipeline, prepared, pipeline.infer(prepared)
 
     def decode(
-        work: tuple[SurroundDepthPipeline, PreparedFrame, NetworkOutputs],
+        work: tuple[SurroundDepthPipeline, PreparedFrame, Inferred],
     ) -> tuple[SurroundDepthPipeline, SurroundDepth]:
-        pipeline, prepared, outputs = work
-        return pipeline, pipeline.decode(prepared, outputs)
+        pipeline, prepared, inferred = work
+        return pipeline, pipeline.decode(prepared, inferred)
 
     def fuse_all(work: tuple[SurroundDepthPipeline, SurroundDepth]) -> FusedFrame:
         pipeline, depth = work

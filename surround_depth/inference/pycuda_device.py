@@ -37,7 +37,7 @@ def load_pycuda() -> Any:
 
 
 class PycudaDevice:
-    """Works in the pycuda context that is current; every call belongs into a thread in which it is.
+    """Works in the pycuda context that is current where it is made; the host keeps it current in every thread.
 
     Raises:
         EngineMismatchError: no pycuda context is current in this thread.
@@ -47,17 +47,21 @@ class PycudaDevice:
         self._driver = driver
         self._streams: dict[int, Any] = {}
         self._memories: dict[int, Any] = {}
-        if driver.Context.get_current() is None:
-            raise EngineMismatchError(
-                "device 'pycuda': no pycuda context is current in this thread; push yours before the engine is opened, "
-                "or open the engine with device='cuda-bindings'"
-            )
+        self.make_current()
 
     def gpu(self) -> Gpu:
         with self._named("Context.get_device"):
             current = self._driver.Context.get_device()
             every = [self._driver.Device(ordinal) for ordinal in range(self._driver.Device.count())]
             return Gpu(current.name(), tuple(current.compute_capability()), every.index(current))
+
+    def make_current(self) -> None:
+        """Only look: the context is the host's, and so is the choice of the threads that it is current in."""
+        if self._driver.Context.get_current() is None:
+            raise EngineMismatchError(
+                "device 'pycuda': no pycuda context is current in this thread; push yours in the thread that opens and "
+                "runs the engine, or open the engine with device='cuda-bindings'"
+            )
 
     def create_stream(self) -> int:
         with self._named("Stream"):

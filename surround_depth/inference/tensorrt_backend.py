@@ -91,6 +91,7 @@ class TensorRTBackend(Closing):
         require_version(trt, kind, build)
         require_a_gpu(kind)
         self._device = open_device(device)
+        self._device.make_current()
         self._gpu = self._device.gpu()
         require_gpu(kind, build, self._gpu)
         self._logger = make_logger(trt)  # must outlive everything made with it
@@ -124,7 +125,7 @@ class TensorRTBackend(Closing):
 
         Raises:
             DataError: a picture has not its camera's size.
-            EngineMismatchError: as `infer`, or the resizer is closed.
+            EngineMismatchError: as `infer`, or the resizer is closed or another engine's.
         """
         self._run(inputs, (*OUTPUT_NAMES, "images"))
         return Inferred(self._outputs(), self._buffers["images"].host.copy())
@@ -142,10 +143,17 @@ class TensorRTBackend(Closing):
         """Return what resizes a rig's pictures on this engine's GPU, for `RawInputs`; it is closed with the engine.
 
         Raises:
-            EngineMismatchError: the backend is closed, the kernel does not load, or memory is short.
+            EngineMismatchError: the backend is closed, the plans are for another input, the kernel does not load, or
+                memory is short.
             MissingDependencyError: the kernel has to be compiled and NVRTC is not installed.
         """
         self._opened()
+        if plans.spec != self.spec.input:
+            raise EngineMismatchError(
+                f"the plans are for {plans.spec.height_px}x{plans.spec.width_px} and the engine for "
+                f"{self.spec.input.height_px}x{self.spec.input.width_px}; plan the images with backend.spec.input"
+            )
+        self._device.make_current()
         resizer = GpuResizer(self._device, plans, self.spec.n_cameras)
         self._resizers = [*(earlier for earlier in self._resizers if not earlier.is_closed), resizer]
         return resizer
@@ -196,7 +204,8 @@ class TensorRTBackend(Closing):
     def _run(self, inputs: NetworkInputs | RawInputs, fetched: Iterable[str]) -> None:
         """Run one frame to its end; the buffers named in `fetched` are then on the host too."""
         stream, events = self._opened()
-        inputs.require(self.spec)
+        self._require_fit(inputs)
+        self._device.make_current()
         self._n_runs += 1
         for name in INPUT_NAMES[1:]:
             np.copyto(self._buffers[name].host, getattr(inputs, name))
@@ -219,6 +228,12 @@ class TensorRTBackend(Closing):
             self._buffers[name].download(stream)
         events.record(3, stream)
         self._device.synchronize(stream)
+
+    def _require_fit(self, inputs: NetworkInputs | RawInputs) -> None:
+        if isinstance(inputs, NetworkInputs):
+            inputs.require(self.spec)
+        elif inputs.resizer not in self._resizers:
+            raise EngineMismatchError("the resizer is another engine's: take backend.resizer(plans) of this one")
 
     def _on_device(self, name: str) -> DeviceTensor:
         buffer, run = self._buffers[name], self._n_runs

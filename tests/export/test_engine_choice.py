@@ -8,7 +8,7 @@ import pytest
 
 from surround_depth.errors import EngineMismatchError, MissingDependencyError
 from surround_depth.export import engine_choice
-from surround_depth.export.engine_choice import choose_engine, require_runtime
+from surround_depth.export.engine_choice import choose_engine, require_runtime, runs_here, usable_tensorrt
 from surround_depth.export.precision import require_precision
 from surround_depth.inference.gpu import Gpu
 from surround_depth.inference.tensorrt_library import tensorrt_rtx_runs_on
@@ -51,6 +51,16 @@ def test_tensorrt_rtx_runs_on_what_its_own_refusal_lists() -> None:
     listed = [(8, 0), (8, 6), (8, 9), (12, 0), (12, 1), (12, 2), (13, 0)]
     assert all(map(tensorrt_rtx_runs_on, listed))
     assert not any(map(tensorrt_rtx_runs_on, [(7, 5), (8, 7), (9, 0), (10, 0), (11, 0)]))
+
+
+@pytest.mark.parametrize("gpu, kinds", [(None, ()), (H200, ("tensorrt",)), (ADA, ("tensorrt", "tensorrt_rtx"))])
+def test_a_plan_is_proven_where_the_gpu_runs_it(
+    gpu: Gpu | None, kinds: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_choice, "first_gpu", lambda: gpu)
+    monkeypatch.setattr(engine_choice, "find_spec", lambda name: ModuleSpec(name, None))
+    assert usable_tensorrt(gpu) == kinds
+    assert (runs_here("tensorrt"), runs_here("tensorrt_rtx")) == ("tensorrt" in kinds, "tensorrt_rtx" in kinds)
 
 
 def test_openvino_that_is_not_installed_is_named_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from tiny_engine import SPEC, tiny_inputs
 
 from surround_depth.errors import EngineMismatchError, MissingDependencyError
 from surround_depth.export import tensorrt_build
-from surround_depth.imaging import ImagePlans, plan_images
+from surround_depth.imaging import ImagePlans, InputSpec, plan_images
 from surround_depth.inference import tensorrt_backend, tensorrt_library, tensorrt_plan
 from surround_depth.inference.device import DeviceKind
 from surround_depth.inference.dlpack import DeviceTensor, DeviceType
@@ -91,7 +91,17 @@ def test_the_plan_is_captured_once_after_a_warm_up_and_then_launched(cuda: Doubl
         backend.infer(tiny_inputs())
     upload, download = ["cudaMemcpyAsync"] * 4, ["cudaMemcpyAsync"] * 2
     event = ["cudaEventRecord"]
-    frame = [*event, *upload, *event, "cudaGraphLaunch", *event, *download, *event, "cudaStreamSynchronize"]
+    frame = [
+        "cudaSetDevice",
+        *event,
+        *upload,
+        *event,
+        "cudaGraphLaunch",
+        *event,
+        *download,
+        *event,
+        "cudaStreamSynchronize",
+    ]
     assert cuda.calls[: len(frame)] == frame
     assert cuda.calls[len(frame)] == "cudaGraphExecDestroy"  # before the buffers whose addresses it holds
 
@@ -232,10 +242,14 @@ def test_raw_inputs_of_another_engine_or_without_a_picture_are_refused(cuda: Dou
             replace(inputs, pictures=(None, None))
         with pytest.raises(EngineMismatchError, match="'rays': expected shape"):
             replace(inputs, rays=inputs.rays[:1])
-        with pytest.raises(EngineMismatchError, match="another engine's"):
-            inputs.require(replace(SPEC, n_cameras=3))
+        with pytest.raises(EngineMismatchError, match="1 pictures for the 2 cameras"):
+            replace(inputs, pictures=inputs.pictures[:1])
+        with pytest.raises(EngineMismatchError, match="plans are for 128x96 and the engine for 64x96"):
+            backend.resizer(plan_images(raw_rig(), InputSpec(height_px=128, width_px=96)))
     with pytest.raises(EngineMismatchError, match="closed"):
         backend.resizer(plan_images(raw_rig(), SPEC.input))
+    with open_double() as other, pytest.raises(EngineMismatchError, match="another engine's"):
+        other.infer_raw(inputs)
 
 
 def test_a_plan_with_other_contents_is_refused(cuda: DoubleMachine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,7 +283,7 @@ def test_host_code_stays_forbidden_in_every_other_plan(cuda: DoubleMachine) -> N
 def test_tensorrt_rtx_on_a_gpu_it_does_not_know_is_one_clear_line(
     cuda: DoubleMachine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    device = SimpleNamespace(gpu=lambda: Gpu("NVIDIA H200", (9, 0)))
+    device = SimpleNamespace(make_current=lambda: None, gpu=lambda: Gpu("NVIDIA H200", (9, 0)))
     monkeypatch.setattr(tensorrt_backend, "open_device", lambda asked: device)
     record = TensorRTRecord(library="tensorrt_rtx", version="11.4", gpu_name=None, flags=())
     with pytest.raises(EngineMismatchError) as caught:

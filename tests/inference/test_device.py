@@ -9,6 +9,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Any, get_args
 
@@ -42,7 +43,7 @@ CALLS: dict[str, tuple[dict[str, str], Callable[[Device, int], Any]]] = {
     ),
     "kernel": (
         {"cuda-bindings": "cuModuleLoadData", "pycuda": "module_from_buffer"},
-        lambda d, s: d.load_kernel(fake_cubin(kernel_source(), "sm_87"), "prepare_images"),
+        lambda d, s: d.make_current() or d.load_kernel(fake_cubin(kernel_source(), "sm_87"), "prepare_images"),
     ),
 }
 
@@ -54,6 +55,19 @@ def machine(request: pytest.FixtureRequest) -> DoubleMachine:
 
 def test_the_gpu_is_the_one_that_is_worked_on(machine: DoubleMachine) -> None:
     assert machine.open_device().gpu() == GPU
+
+
+def test_a_call_from_another_thread_works_on_the_same_gpu(machine: DoubleMachine) -> None:
+    device = machine.open_device()
+    cubin = fake_cubin(kernel_source(), "sm_87")
+
+    def use() -> None:
+        device.make_current()
+        device.unload_kernel(device.load_kernel(cubin, "prepare_images"))
+
+    with ThreadPoolExecutor(1) as other:
+        other.submit(use).result()
+    assert not machine.alive
 
 
 def test_bytes_go_up_and_come_down(machine: DoubleMachine) -> None:
@@ -158,6 +172,11 @@ def test_a_context_is_never_made_for_pycuda() -> None:
     machine.context = None
     with pytest.raises(EngineMismatchError, match="no pycuda context is current in this thread; push yours"):
         machine.open_device()
+    machine.context = object()
+    device = machine.open_device()
+    machine.context = None  # as in a thread that the host did not push it in
+    with pytest.raises(EngineMismatchError, match="push yours in the thread that opens and runs the engine"):
+        device.make_current()
     used = names_used(r"self\._driver\.(\w+)", pycuda_device)
     assert not used & {"init", "make_context", "autoinit", "retain_primary_context"}
 

@@ -35,6 +35,7 @@ class Bench:
         host_kernel()  # skips where there is no compiler
         self.machine = DoubleMachine(kind)
         self.device = self.machine.open_device()
+        self.device.make_current()
         self.stream = self.device.create_stream()
         shape = (n_slots, plans.spec.height_px, plans.spec.width_px, 3)
         self.images = MirroredBuffer(self.device, shape, np.dtype(np.uint8))
@@ -162,6 +163,8 @@ def test_pictures_of_another_kind_are_refused() -> None:
 @pytest.mark.parametrize("call", ["cuModuleLoadData", "cuModuleGetFunction", "cudaMalloc"])
 def test_what_fails_at_the_start_leaves_nothing(call: str) -> None:
     machine = DoubleMachine("cuda-bindings", fail=call)
+    device = machine.open_device()
+    device.make_current()
     with pytest.raises(EngineMismatchError, match=f"{call} failed"):
-        GpuResizer(machine.open_device(), plans_of([NUSCENES], 256, 448), 1)
+        GpuResizer(device, plans_of([NUSCENES], 256, 448), 1)
     assert not machine.alive
