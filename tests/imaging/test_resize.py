@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from surround_depth.imaging.resize import resize_into
+from surround_depth.imaging.resize import resize_into, resize_taps
 from surround_depth.window import ImageWindow
 
 
@@ -53,3 +53,28 @@ def test_a_view_that_is_not_contiguous() -> None:
     image = noise(90, 160)
     flipped = resize_into(image[:, ::-1], ImageWindow.whole(90, 160, 40, 64))
     np.testing.assert_array_equal(flipped, resize_into(image[:, ::-1].copy(), ImageWindow.whole(90, 160, 40, 64)))
+
+
+@pytest.mark.parametrize("size", [*SIZES, (901, 1600), (1, 1), (1000, 800), (2700, 4800)])
+@pytest.mark.parametrize("image_size", [(900, 1600), (1, 1), (2, 3), (37, 901)])
+def test_taps_lie_inside_the_picture_and_weigh_one(image_size: tuple[int, int], size: tuple[int, int]) -> None:
+    """A kernel that follows them reads nothing beside the picture."""
+    for (start, weights), n_source, n in zip(
+        resize_taps(*image_size, ImageWindow.whole(*image_size, *size)), image_size, size, strict=True
+    ):
+        assert start.shape == (n,)
+        assert len(weights) == n
+        assert start.min() >= 0
+        assert start.max() + weights.shape[1] <= n_source
+        assert weights.min() >= 0.0
+        np.testing.assert_allclose(weights.sum(axis=1), 1.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_what_the_taps_weigh_is_the_resized_picture(size: tuple[int, int]) -> None:
+    image = noise(900, 1600)
+    window = ImageWindow(900, 1600, *size, *(side // 5 for side in size), *(side // 2 for side in size))
+    (rows, row_weights), (columns, column_weights) = resize_taps(900, 1600, window)
+    means = np.einsum("yk,ykxc->yxc", row_weights, image[rows[:, None] + np.arange(row_weights.shape[1])])
+    means = np.einsum("xk,yxkc->yxc", column_weights, means[:, columns[:, None] + np.arange(column_weights.shape[1])])
+    assert np.abs(np.floor(means + 0.5) - resize_into(image, window)).max() <= 1

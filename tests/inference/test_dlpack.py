@@ -93,5 +93,5 @@ def test_nothing_is_left_behind() -> None:
     use(20_000)
     gc.collect()
     before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    use(100_000)  # of about 150 bytes each: 30 MB if they stayed
+    use(60_000)  # of about 150 bytes each: 9 MB if they stayed
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib < 4096

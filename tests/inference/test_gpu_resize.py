@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any, get_args
 
@@ -13,7 +14,7 @@ from host_kernel import fake_cubin, host_kernel
 
 from surround_depth.errors import DataError, EngineMismatchError
 from surround_depth.frame import EncodedImage
-from surround_depth.imaging import ImagePlans, InputSpec, encode_jpeg, plan_images
+from surround_depth.imaging import Framing, ImagePlans, InputSpec, encode_jpeg, plan_images
 from surround_depth.inference import kernel_compiler
 from surround_depth.inference.cuda_memory import MirroredBuffer
 from surround_depth.inference.device import DeviceKind
@@ -107,6 +108,16 @@ def test_a_dead_camera_and_an_empty_slot_are_black(kind: DeviceKind) -> None:
     assert not bench.machine.alive
 
 
+def test_a_mirrored_plan_is_mirrored_here_too() -> None:
+    plans = plan_images(
+        plans_of([NUSCENES], 256, 448).rig, InputSpec(height_px=256, width_px=448), Framing(mirrored=True)
+    )
+    picture = random_picture(NUSCENES, 6)
+    bench = Bench(plans, n_slots=1)
+    np.testing.assert_array_equal(bench.run((picture,)), plans.prepare((picture,)))
+    bench.close()
+
+
 def test_a_jpeg_decoded_smaller_has_taps_of_its_own() -> None:
     plans = plans_of([(1216, 1936)], 256, 448)
     encoded = EncodedImage(encode_jpeg(random_picture(DDAD, 3)), "camera.jpg")
@@ -158,6 +169,14 @@ def test_pictures_of_another_kind_are_refused() -> None:
     bench.resizer.close()
     with pytest.raises(EngineMismatchError, match="this resizer is closed"):
         bench.run((None,))
+
+
+def test_any_thread_may_close_it() -> None:
+    bench = Bench(plans_of([NUSCENES], 256, 448), n_slots=1)
+    with ThreadPoolExecutor(1) as other:
+        other.submit(bench.resizer.close).result()
+    bench.close()
+    assert not bench.machine.alive
 
 
 @pytest.mark.parametrize("call", ["cuModuleLoadData", "cuModuleGetFunction", "cudaMalloc"])
