@@ -6,9 +6,11 @@ cannot show is a GPU. The names are held against the real tensorrt_rtx (and cuda
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import re
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_args
 
@@ -18,12 +20,13 @@ from box_world import make_camera
 from cuda_doubles import DoubleMachine
 from host_kernel import host_kernel
 from tensorrt_double import RECORD, DoubleTensorRT, double_machine, open_double
-from tiny_engine import SPEC, tiny_inputs
+from tiny_engine import SPEC, tiny_inputs, write_tiny_engine
 
 from surround_depth.errors import EngineMismatchError, MissingDependencyError
 from surround_depth.export import tensorrt_build
 from surround_depth.imaging import ImagePlans, InputSpec, plan_images
 from surround_depth.inference import tensorrt_backend, tensorrt_library, tensorrt_plan
+from surround_depth.inference.backend import open_backend
 from surround_depth.inference.device import DeviceKind
 from surround_depth.inference.dlpack import DeviceTensor, DeviceType
 from surround_depth.inference.engine_slots import EngineSlots
@@ -171,6 +174,29 @@ def test_the_device_is_the_one_that_was_asked_for(cuda: DoubleMachine, monkeypat
     TensorRTBackend(b"plan", SPEC, kind="tensorrt", build=RECORD, device="pycuda").close()
     TensorRTBackend(b"plan", SPEC, kind="tensorrt", build=RECORD).close()
     assert asked == ["pycuda", "cuda-bindings"]
+
+
+def write_plan(folder: Path, **record: Any) -> Path:
+    """Write the tiny engine as a TensorRT plan, whose bytes the double reads."""
+    plan = b"with a lean runtime"
+    file = {"name": "model.plan", "sha256": hashlib.sha256(plan).hexdigest(), "n_bytes": len(plan)}
+    written = RECORD.model_dump(mode="json") | record
+    write_tiny_engine(folder, engine="tensorrt", plan=file, tensorrt=written)
+    (folder / "model.plan").write_bytes(plan)
+    return folder
+
+
+def test_open_backend_hands_on_the_device_and_takes_a_portable_plan(
+    either: DoubleMachine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[DeviceKind] = []
+    monkeypatch.setattr(tensorrt_backend, "open_device", lambda kind: asked.append(kind) or either.open_device())
+    portable = write_plan(tmp_path / "portable", version="11.1", flags=[VERSION_COMPATIBLE])
+    with open_backend(portable, device=either.kind) as backend:
+        assert backend.infer(tiny_inputs()).depth_m.shape == (2, 64, 96)
+    assert asked == [either.kind]
+    with pytest.raises(EngineMismatchError, match=r"built by tensorrt 11\.1, this host has 11\.4; rebuild"):
+        open_backend(write_plan(tmp_path / "bound", version="11.1"))
 
 
 def test_pycuda_runs_kernel_by_kernel_and_says_so(
