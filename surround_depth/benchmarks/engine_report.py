@@ -51,7 +51,7 @@ _RATES = (
     "Frames come by the clock and the latest wins: one that is overtaken before the chain is free is dropped. "
     "A result's age counts from the moment its frame came; it missed when the next one had come before it was done. "
     "Jitter is the standard deviation of the time between two results, J the energy of the CPU packages per result, "
-    "idle time and other work included."
+    "idle time and other work included, MiB the most memory of the process so far."
 )
 _AGAINST = (
     "The engines alone, in turns on the same machine, threads and pictures; references have random weights, which cost "

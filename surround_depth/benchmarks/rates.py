@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from surround_depth.errors import ConfigError, DataError
-from surround_depth.export.benchmark import fuse_all, warm_up
+from surround_depth.export.benchmark import fuse_all, peak_memory_mib, warm_up
 from surround_depth.export.energy import EnergyMeter, energy_text
 from surround_depth.export.frames import ProofFrames, encode_frame
 from surround_depth.frame import SurroundFrame
@@ -60,6 +60,8 @@ class RateResult:
     """Standard deviation of the time between two results."""
     joules_per_frame: float | None
     """Of the CPU packages, per processed frame, whatever else ran and idled meanwhile; None where not readable."""
+    peak_memory_mib: float
+    """The most memory that the process held until the end of this rate; what was measured before counts as well."""
 
     @property
     def dropped_share(self) -> float:
@@ -110,7 +112,7 @@ def hold_rate(open_chain: OpenChain, rate_hz: float, n_frames: int, clock: Monot
             if not chain.offer(DueFrame(number, due_ns)):
                 break
         chain.finish()
-    return rate_result(rate_hz, n_frames, done.due_ns, done.done_ns, meter.joules())
+    return rate_result(rate_hz, n_frames, done.due_ns, done.done_ns, meter.joules(), peak_memory_mib())
 
 
 def throughput_hz(open_chain: OpenChain, seconds: float, clock: MonotonicClock = REAL_CLOCK) -> float:
@@ -133,7 +135,7 @@ def throughput_hz(open_chain: OpenChain, seconds: float, clock: MonotonicClock =
 
 
 def rate_result(
-    rate_hz: float, n_due: int, due_ns: Sequence[int], done_ns: Sequence[int], joules: float | None
+    rate_hz: float, n_due: int, due_ns: Sequence[int], done_ns: Sequence[int], joules: float | None, memory_mib: float
 ) -> RateResult:
     """Return the result of a rate by the processed frames: when each was due and when it was done."""
     ages_ms = (np.asarray(done_ns) - np.asarray(due_ns)) / NS_PER_MS
@@ -149,6 +151,7 @@ def rate_result(
         age_max_ms=float(ages_ms.max()),
         jitter_ms=float(np.std(np.diff(done_ns))) / NS_PER_MS if len(done_ns) > 1 else 0.0,
         joules_per_frame=None if joules is None else joules / len(done_ns),
+        peak_memory_mib=memory_mib,
     )
 
 
@@ -164,13 +167,13 @@ def measure_rates(chains: FrameChains, rates_hz: Sequence[float], seconds: float
 def rates_table(results: Sequence[RateResult]) -> str:
     """Return the rates as a Markdown table."""
     ages = (f"age {which} ms" for which in ("p50", "p90", "p99", "max"))
-    head = ("Hz", "frames", "dropped", "missed", *ages, "jitter ms", "J")
+    head = ("Hz", "frames", "dropped", "missed", *ages, "jitter ms", "J", "MiB")
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for r in results:
         p99 = p99_text(r.age_p99_ms, r.n_due - r.n_dropped)
         counts = map(str, (r.n_due, r.n_dropped, r.n_missed))
         times = (f"{r.age_p50_ms:.1f}", f"{r.age_p90_ms:.1f}", p99, f"{r.age_max_ms:.1f}", f"{r.jitter_ms:.1f}")
-        cells = (f"{r.rate_hz:.3g}", *counts, *times, energy_text(r.joules_per_frame))
+        cells = (f"{r.rate_hz:.3g}", *counts, *times, energy_text(r.joules_per_frame), f"{r.peak_memory_mib:.0f}")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -84,7 +84,7 @@ def measure_engine(
         stages=stages,
         engine_alone=alone,
         joules_per_frame=joules_per_frame,
-        peak_memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_PER_MIB,
+        peak_memory_mib=peak_memory_mib(),
         machine=describe_machine(),
         versions=engine_versions(),
     )
@@ -112,6 +112,11 @@ def markdown_table(measurement: Measurement) -> str:
         + f"; commit {m.machine['commit']}, model {m.model_sha256[:12]}.",
     ]
     return "\n".join(lines)
+
+
+def peak_memory_mib() -> float:
+    """Return the most memory that the process held so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_PER_MIB
 
 
 def warm_up(run: Callable[[int], object], n_frames: int) -> None:

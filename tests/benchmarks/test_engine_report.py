@@ -27,6 +27,7 @@ def test_the_report_has_stages_rates_memory_and_rivals(tmp_path: Path) -> None:
         highest = find_highest_rate(chains, seconds=0.1)
     assert rate.n_due == 5
     assert rate.age_max_ms > 0
+    assert rate.peak_memory_mib >= measurement.peak_memory_mib
     assert highest.throughput_hz > 0
     assert measurement.peak_memory_mib > 30  # an interpreter with numpy
     report = EngineReport(measurement, (rate,), highest, (Versus("dav2-s", "Depth Anything V2 S", 40.0, 2300.0, 10),))

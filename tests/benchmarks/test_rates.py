@@ -41,7 +41,7 @@ def test_ages_misses_and_jitter_of_frames_that_come_at_eight_hertz() -> None:
     # of 8 frames, due every 125 ms, 5 were done 250 ms apart; the last one was begun 125 ms after it came
     due_ns = [0, 250 * MS, 500 * MS, 750 * MS, 875 * MS]
     done_ns = [250 * MS, 500 * MS, 750 * MS, 1000 * MS, 1250 * MS]
-    result = rate_result(8.0, 8, due_ns, done_ns, joules=10.0)
+    result = rate_result(8.0, 8, due_ns, done_ns, joules=10.0, memory_mib=300.0)
     assert (result.n_due, result.n_dropped, result.n_missed) == (8, 3, 5)
     assert (result.age_p50_ms, result.age_max_ms) == (250.0, 375.0)
     assert result.jitter_ms == 0.0
@@ -50,7 +50,7 @@ def test_ages_misses_and_jitter_of_frames_that_come_at_eight_hertz() -> None:
 
 
 def test_jitter_is_of_the_time_between_results() -> None:
-    result = rate_result(10.0, 3, [0, 100 * MS, 200 * MS], [25 * MS, 135 * MS, 225 * MS], joules=None)
+    result = rate_result(10.0, 3, [0, 100 * MS, 200 * MS], [25 * MS, 135 * MS, 225 * MS], joules=None, memory_mib=300.0)
     assert result.n_missed == 0
     assert result.jitter_ms == pytest.approx(10.0)  # 110 and 90 ms
     assert result.is_held
@@ -114,7 +114,7 @@ def test_throughput_counts_the_time_between_results() -> None:
 def held_below(limit_hz: float) -> Any:
     def hold(rate_hz: float) -> RateResult:
         n_done = 100 if rate_hz <= limit_hz else 99
-        return rate_result(rate_hz, 100, range(n_done), range(n_done), joules=None)
+        return rate_result(rate_hz, 100, range(n_done), range(n_done), joules=None, memory_mib=300.0)
 
     return hold
 
@@ -131,7 +131,9 @@ def test_a_chain_that_holds_nothing_has_no_highest_rate() -> None:
 
 
 def test_the_table_and_what_is_refused() -> None:
-    table = rates_table([rate_result(20.0, 3, [0, 50 * MS, 100 * MS], [12 * MS, 62 * MS, 112 * MS], joules=4.5)])
-    assert table.splitlines()[2] == "| 20 | 3 | 0 | 0 | 12.0 | 12.0 | - | 12.0 | 0.0 | 1.50 |"
+    table = rates_table(
+        [rate_result(20.0, 3, [0, 50 * MS, 100 * MS], [12 * MS, 62 * MS, 112 * MS], joules=4.5, memory_mib=300.4)]
+    )
+    assert table.splitlines()[2] == "| 20 | 3 | 0 | 0 | 12.0 | 12.0 | - | 12.0 | 0.0 | 1.50 | 300 |"
     with pytest.raises(ConfigError, match=r"got 0\.0 Hz"):
         hold_rate(lambda deliver: StageThreads([], deliver), 0.0, 3)
