@@ -61,20 +61,48 @@ class ConvexUpsampling(nn.Module):
 
     def forward(self, coarse: Tensor, features: Tensor) -> Tensor:
         """Return [B*N, 1, 4h, 4w] in float32, from coarse [B*N, 1, h, w] (float32) and features [B*N, C, h, w]."""
-        n, _, h, w = coarse.shape
-        # A softmax, written out: over this axis engines on a CPU spend as long on Softmax as on all convolutions.
-        # Bounded logits need no maximum subtracted, and e^20 between two weights is as hard an edge as any.
-        logits = self.weights(features).float().clamp(-_MAX_LOGIT, _MAX_LOGIT)
-        weights = torch.exp(logits).reshape(n, _NEIGHBOURS, HEAD_STRIDE**2, h, w)
+        h, w = coarse.shape[2:]
         padded = F.pad(coarse, (1, 1, 1, 1), mode="replicate")
         shifts = [padded[:, :, y : y + h, x : x + w] for y in range(3) for x in range(3)]
-        neighbours = torch.stack(shifts, dim=1)  # [B*N, 9, 1, h, w]
-        mixed = (weights * neighbours).sum(dim=1) / weights.sum(dim=1)  # [B*N, 16, h, w]
-        return F.pixel_shuffle(mixed, HEAD_STRIDE)
+        # The one 1x1 convolution neighbour by neighbour: an axis of nine, or a split of its result, costs the engines
+        # of a CPU more than the sums themselves.
+        weights = [self._weight(features, k) for k in range(_NEIGHBOURS)]
+        mixed, total = weights[0] * shifts[0], weights[0]
+        for weight, neighbour in zip(weights[1:], shifts[1:], strict=True):
+            mixed, total = mixed + weight * neighbour, total + weight
+        return F.pixel_shuffle(mixed / total, HEAD_STRIDE)
+
+    def _weight(self, features: Tensor, k: int) -> Tensor:
+        """Return the weights of neighbour k at the 16 places in a cell [B*N, 16, h, w], positive, not yet normalised.
+
+        Bounded logits need no maximum subtracted, and e^20 between two weights is as hard an edge as any.
+        """
+        part = slice(k * HEAD_STRIDE**2, (k + 1) * HEAD_STRIDE**2)
+        assert self.weights.bias is not None
+        logits = F.conv2d(features, self.weights.weight[part], self.weights.bias[part])
+        return torch.exp(logits.float().clamp(-_MAX_LOGIT, _MAX_LOGIT))
 
 
 class BilinearUpsampling(nn.Module):
-    """The ablation of `ConvexUpsampling`: no learned weights."""
+    """Plain bilinear upsampling to full size: of the confidence, and the ablation of `ConvexUpsampling`.
 
-    def forward(self, coarse: Tensor, features: Tensor) -> Tensor:
-        return F.interpolate(coarse, scale_factor=float(HEAD_STRIDE), mode="bilinear", align_corners=False)
+    What `F.interpolate(scale_factor=4, mode="bilinear", align_corners=False)` computes, as a convolution: a fine pixel
+    lies at one of four places between cells, so its weights are one of 16 fixed kernels of 3x3. On a CPU the engines'
+    own operator is slower, OpenVINO's ten times.
+    """
+
+    kernels: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        offsets = (torch.arange(HEAD_STRIDE) + 0.5) / HEAD_STRIDE - 0.5  # of fine pixels from their cell, in cells
+        cells = torch.tensor([-1.0, 0.0, 1.0])
+        along = (1.0 - (offsets[:, None] - cells).abs()).clamp(min=0.0)  # [4, 3]
+        kernels = along[:, None, :, None] * along[None, :, None, :]
+        self.register_buffer("kernels", kernels.reshape(HEAD_STRIDE**2, 1, 3, 3), persistent=False)
+
+    def forward(self, coarse: Tensor, features: Tensor | None = None) -> Tensor:
+        """Return [n, 1, 4h, 4w] from coarse [n, 1, h, w]; `features` are not looked at."""
+        padded = F.pad(coarse, (1, 1, 1, 1), mode="replicate")
+        kernels = self.kernels.to(coarse.dtype)  # a half student halves them, which is exact: they are 64ths
+        return F.pixel_shuffle(F.conv2d(padded, kernels), HEAD_STRIDE)

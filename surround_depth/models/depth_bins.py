@@ -53,13 +53,12 @@ def decode_depth(logits: Tensor, grid: BinGrid, residual: Tensor | None, mean: B
     of two percent at 80 m moves a wall at 3 m by half its distance, in logarithm by seven percent.
 
     Args:
-        logits: [B, N, M, h, w] float32.
+        logits: [B, N, h, w, M] float32; bins last, where engines are fast at softmax.
         residual: q, [B, N, h, w] float32; None leaves the bins alone.
     """
-    B, N, M, h, w = logits.shape
+    B, N, h, w, M = logits.shape
     log_widths = torch.log(grid.edges_m[..., 1:] / grid.edges_m[..., :-1])
-    # probabilities with bins last: softmax over the innermost axis, then one small product for both sums
-    probabilities = torch.softmax(logits.reshape(B, N, M, h * w).transpose(2, 3), dim=-1)
+    probabilities = torch.softmax(logits.reshape(B, N, h * w, M), dim=-1)
     centers = torch.log(grid.centers_m) if mean == "geometric" else grid.centers_m
     sums = torch.matmul(probabilities, torch.stack((centers, log_widths), dim=-1))  # [B, N, h*w, 2]
     center, width = sums[..., 0].reshape(B, N, h, w), sums[..., 1].reshape(B, N, h, w)

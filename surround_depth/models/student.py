@@ -84,6 +84,7 @@ class Student(nn.Module):
         self.head = nn.Conv2d(config.decoder_channels[3], self._n_logits + 3, 1)
         convex = config.upsampling == "convex"
         self.upsample = ConvexUpsampling(config.decoder_channels[3]) if convex else BilinearUpsampling()
+        self.upsample_confidence = BilinearUpsampling()
         self.register_buffer("pixel_mean", _of_8_bits(IMAGENET_MEAN), persistent=False)
         self.register_buffer("pixel_std", _of_8_bits(IMAGENET_STD), persistent=False)
 
@@ -161,12 +162,12 @@ class Student(nn.Module):
     ) -> StudentOutput:
         B, N = living.shape
         h, w = features_4.shape[2:]
-        head = self.head(features_4).float()
-        with torch.autocast(head.device.type, enabled=False):
-            head_depth_m, logits = self._head_depth(head.reshape(B, N, -1, h, w), grid, ground_per_m, log_scale)
+        logits, others = self._head(features_4)
+        with torch.autocast(others.device.type, enabled=False):
+            logits, cells = logits.reshape(B, N, h, w, -1), others.reshape(B, N, 3, h, w)
+            head_depth_m, log_probabilities = self._head_depth(logits, cells, grid, ground_per_m, log_scale)
             log_depth = torch.log(head_depth_m).reshape(B * N, 1, h, w)
-            confidence = head[:, self._n_logits + 1 : self._n_logits + 2]
-            confidence_logit = F.interpolate(confidence, scale_factor=float(HEAD_STRIDE), mode="bilinear")
+            confidence_logit = self.upsample_confidence(others[:, 1:2])
         # in logarithm, so that a mix of two depths errs by the same factor near and far
         depth_m = torch.exp(self.upsample(log_depth, features_4))
         H, W = depth_m.shape[2:]
@@ -175,28 +176,50 @@ class Student(nn.Module):
             depth_m=depth_m.reshape(B, N, H, W),
             confidence_logit=confidence_logit,
             head_depth_m=head_depth_m,
-            logits=logits,
+            logits=log_probabilities,
             edges_m=grid.edges_m,
             centers_m=grid.centers_m,
             features=features_8.reshape(B, N, *features_8.shape[1:]),
         )
 
+    def _head(self, features_4: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the head's bin logits [B*N*h*w, M] and its other channels [B*N, 3, h, w], both float32.
+
+        The one 1x1 convolution in two products: of the first, bins come out last, where softmax wants them. Taken
+        apart afterwards they are moved twice, which costs a CPU as much as the sums over them.
+        """
+        M, C = self._n_logits, features_4.shape[1]
+        weight, bias = self.head.weight, self.head.bias
+        assert bias is not None
+        cells = features_4.permute(0, 2, 3, 1).reshape(-1, C)
+        logits = F.linear(cells, weight[:M].reshape(M, C), bias[:M])
+        return logits.float(), F.conv2d(features_4, weight[M:], bias[M:]).float()
+
     def _head_depth(
-        self, head: Tensor, grid: BinGrid, ground_per_m: Tensor | None, log_scale: Tensor | None
+        self,
+        logits: Tensor,
+        cells: Tensor,
+        grid: BinGrid,
+        ground_per_m: Tensor | None,
+        log_scale: Tensor | None,
     ) -> tuple[Tensor, Tensor | None]:
-        """Return z-depth [B, N, h, w] and the bin logits behind it, from the head's channels [B, N, M + 3, h, w]."""
-        M, bins, logits = self._n_logits, self.config.bins, None
-        gate = head[:, :, M + 2]
+        """Return z-depth [B, N, h, w], and for the losses the logits behind it [B, N, M, h, w].
+
+        Args:
+            logits: of the bins [B, N, h, w, M]; M is 0 with `head: regression`.
+            cells: the head's other channels [B, N, 3, h, w]: residual or regressed value, confidence, ground gate.
+        """
+        bins, value, gate = self.config.bins, cells[:, :, 0], cells[:, :, 2]
         if self.config.head == "regression":
-            depth_m = regress_depth(head[:, :, M], bins, log_scale)
+            depth_m, channels = regress_depth(value, bins, log_scale), None
         else:
-            logits = head[:, :, :M]
-            depth_m = decode_depth(logits, grid, head[:, :, M] if self.config.residual else None, bins.mean)
+            depth_m = decode_depth(logits, grid, value if self.config.residual else None, bins.mean)
+            channels = logits.movedim(-1, 2)
         if ground_per_m is not None:
             depth_m = toward_ground(depth_m, gate, ground_per_m)
-            logits = None if logits is None else mixed_with_ground(logits, gate, ground_per_m, grid)
+            channels = None if channels is None else mixed_with_ground(channels, gate, ground_per_m, grid)
         # canonical bins reach beyond this camera's range
-        return depth_m.clamp(bins.min_depth_m, bins.max_depth_m), logits
+        return depth_m.clamp(bins.min_depth_m, bins.max_depth_m), channels
 
 
 def _of_8_bits(statistics: tuple[float, ...]) -> Tensor:

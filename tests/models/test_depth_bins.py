@@ -39,9 +39,9 @@ def test_linear_bins_by_hand() -> None:
 
 def test_depth_is_the_expected_center_moved_by_at_most_half_a_bin() -> None:
     grid = bin_grid(even_widths(8), LOG)
-    logits = torch.full((1, 1, 8, 1, 1), -100.0)
-    logits[0, 0, 2] = 0.0
-    logits[0, 0, 3] = math.log(3.0)
+    logits = torch.full((1, 1, 1, 1, 8), -100.0)
+    logits[..., 2] = 0.0
+    logits[..., 3] = math.log(3.0)
     expected_m = 0.25 * math.exp(2.5) + 0.75 * math.exp(3.5)
     assert decode_depth(logits, grid, None, "arithmetic").item() == pytest.approx(expected_m, rel=1e-5)
     assert decode_depth(logits, grid, None, "geometric").item() == pytest.approx(math.exp(3.25), rel=1e-5)
@@ -66,7 +66,7 @@ def test_bins_and_ground_are_one_distribution_with_the_depth_of_both() -> None:
     expected = [0.75 * b / sum(bump) + (0.25 if k == 1 else 0.0) for k, b in enumerate(bump)]
     assert p.tolist() == pytest.approx(expected, abs=1e-6)
     mean_log = (p * grid.centers_m.log().flatten()).sum().item()
-    decoded_m = toward_ground(decode_depth(logits, grid, None, "geometric"), gate, ground_per_m).item()
+    decoded_m = toward_ground(decode_depth(logits.movedim(2, -1), grid, None, "geometric"), gate, ground_per_m).item()
     assert mean_log == pytest.approx(math.log(decoded_m), abs=1e-4)
 
 
@@ -136,5 +136,12 @@ def test_convex_upsampling_stays_between_its_neighbours_and_can_keep_an_edge() -
         convex.weights.bias.view(9, 16).fill_(-50.0)[4] = 50.0
     sharp = convex(coarse, torch.randn(1, 8, 4, 4))
     assert torch.allclose(sharp, coarse.repeat_interleave(4, dim=2).repeat_interleave(4, dim=3), atol=1e-5)
-    soft = BilinearUpsampling()(coarse, torch.zeros(0))
+    soft = BilinearUpsampling()(coarse)
     assert ((soft > 0.1) & (soft < 4.9)).any()
+
+
+def test_bilinear_upsampling_is_torchs_own() -> None:
+    torch.manual_seed(0)
+    coarse = torch.randn(2, 1, 3, 5)
+    expected = torch.nn.functional.interpolate(coarse, scale_factor=4.0, mode="bilinear", align_corners=False)
+    assert torch.allclose(BilinearUpsampling()(coarse), expected, atol=1e-6)
