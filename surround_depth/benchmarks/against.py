@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any, cast
 
 import numpy as np
 
@@ -18,9 +18,8 @@ from surround_depth.export.frames import ProofFrames
 from surround_depth.inference.backend import Backend, open_backend
 from surround_depth.inference.manifest import EngineKind, load_manifest
 
-DAV2: dict[str, Literal["S", "B", "L"]] = {"dav2-s": "S", "dav2-b": "B", "dav2-l": "L"}
-SURROUNDDEPTH = "surrounddepth"
-REFERENCES = (*DAV2, SURROUNDDEPTH)
+REFERENCES = ("dav2-s", "dav2-b", "dav2-l", "surrounddepth")
+"""`rivals.RivalName`, which is behind torch."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def race(
     found = []
     for name in names:
         with _opened(name, backend, engine, frames, threads) as (what, other):
-            own_ms, other_ms = _in_turns(lambda: backend.infer(inputs), other, runs)
+            own_ms, other_ms = in_turns(lambda: backend.infer(inputs), other, runs)
         found.append(Versus(Path(name).name, what, own_ms, other_ms, runs))
     return found
 
@@ -86,31 +85,16 @@ def _opened(
             yield f"{manifest.engine} {manifest.precision}, {size}", lambda: other.infer(inputs)
         return
     with TemporaryDirectory() as folder:
-        yield _reference(name, backend, engine, threads, Path(folder))
+        from surround_depth.benchmarks.rivals import RivalName, open_rival  # torch and transformers are for these alone
+
+        spec = backend.spec
+        rival = open_rival(cast(RivalName, name), spec.input, spec.n_cameras, threads, Path(folder), engine)
+        size = f"{spec.n_cameras} x {rival.height_px} x {rival.width_px}"
+        yield f"{rival.label}, {size}, {engine} fp32", rival.graph.run
 
 
-def _reference(
-    name: str, backend: Backend, engine: EngineKind, threads: int, folder: Path
-) -> tuple[str, Callable[[], object]]:
-    # torch and transformers are for these alone
-    from surround_depth.benchmarks.reference_graph import export_reference, open_reference
-    from surround_depth.benchmarks.surrounddepth_size import SurroundDepthSized
-    from surround_depth.benchmarks.teachers import open_teacher, teacher_size
-
-    spec, n_cameras = backend.spec.input, backend.spec.n_cameras
-    if name == SURROUNDDEPTH:
-        pixels = (n_cameras, 3, spec.height_px, spec.width_px)
-        n_parameters = export_reference(SurroundDepthSized(), pixels, folder / "surrounddepth.onnx")
-        graph = open_reference(folder / "surrounddepth.onnx", pixels, n_parameters, threads, engine)
-        label, size = "a network of SurroundDepth's size", pixels
-    else:
-        shape = DAV2[name]
-        graph = open_teacher(shape, spec, n_cameras, threads, folder, engine)
-        label, size = f"Depth Anything V2 {shape}", (n_cameras, 3, *teacher_size(spec))
-    return f"{label} ({graph.n_parameters / 1e6:.1f} M), {size[0]} x {size[2]} x {size[3]}, {engine} fp32", graph.run
-
-
-def _in_turns(own: Callable[[], object], other: Callable[[], object], runs: int) -> tuple[float, float]:
+def in_turns(own: Callable[[], object], other: Callable[[], object], runs: int) -> tuple[float, float]:
+    """Return the median times of two works in milliseconds, timed in turns after a warm-up of each."""
     for work in (own, other):
         until = time.perf_counter() + WARM_UP_S
         work()

@@ -8,7 +8,7 @@ import pytest
 from tiny_engine import write_tiny_engine
 from torch import Tensor, nn
 
-from surround_depth.benchmarks import surrounddepth_size
+from surround_depth.benchmarks import rivals
 from surround_depth.benchmarks.against import Versus, against_table, race
 from surround_depth.errors import ConfigError
 from surround_depth.export.frames import random_frames
@@ -29,7 +29,7 @@ class OneConvolution(nn.Module):
 def test_an_engine_is_timed_beside_a_network_and_another_engine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(surrounddepth_size, "SurroundDepthSized", OneConvolution)
+    monkeypatch.setattr(rivals, "SurroundDepthSized", OneConvolution)
     engine, other = write_tiny_engine(tmp_path / "engine"), write_tiny_engine(tmp_path / "other")
     with open_backend(engine, threads=1) as backend:
         frames = random_frames(backend.spec, 1, dead_cameras=False, height_px=64, width_px=96)

@@ -1,0 +1,71 @@
+"""Students beside others: every cell from what was measured, and nothing is measured in vain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from box_tree import rendered
+from box_world import BoxDrive
+from whole_trees import write_nuscenes
+
+import surround_depth
+from surround_depth.benchmarks import teachers
+from surround_depth.benchmarks.race import Lap, Race, measure, race_report
+from surround_depth.benchmarks.report import Table
+from surround_depth.errors import ConfigError, EngineMismatchError
+from surround_depth.export.frames import DriveSource
+from surround_depth.imaging import InputSpec
+
+RACE = Race(InputSpec(height_px=256, width_px=448), n_cameras=6, runs=5, threads=2)
+TINY = InputSpec(height_px=64, width_px=96)
+SHIPPED = Path(surround_depth.__file__).parent / "weights" / "nano_synthetic"
+
+
+def test_the_table_says_what_was_measured() -> None:
+    lap = Lap("nano", "int8", None, "dav2-s", "Depth Anything V2 S (24.8 M)", (252, 448), 40.0, 2300.0)
+    report = race_report([lap], RACE)
+    table, meaning = report.blocks
+    assert isinstance(table, Table)
+    assert table.rows == (("nano", "int8", "-", "Depth Anything V2 S (24.8 M), 252 x 448", "40.0", "2300", "57.5"),)
+    assert "256 x 448" in str(meaning)
+    assert "no drive was given" in str(meaning)
+    assert report.figures["laps"][0]["times_as_fast"] == 57.5
+
+
+@pytest.mark.slow
+def test_a_race_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(teachers._SHAPES, "S", (24, 2, 4, (1, 2, 3, 4), (8, 8, 8, 8), 8))
+    laps = measure(["pico"], ["dav2-s"], Race(TINY, 2, runs=2, threads=1, precisions=("fp32", "int8")))
+    assert [lap.precision for lap in laps] == ["fp32", "int8"]
+    assert all(lap.student_p50_ms > 0 and lap.rival_p50_ms > 0 and lap.abs_rel is None for lap in laps)
+
+
+@pytest.mark.slow
+def test_a_trained_student_is_scored_as_it_is_timed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(teachers._SHAPES, "S", (24, 2, 4, (1, 2, 3, 4), (8, 8, 8, 8), 8))
+    drive = BoxDrive(n_samples=2)
+    write_nuscenes(tmp_path / "tree", [rendered(drive)])
+    race = Race(TINY, len(drive.rig), runs=1, threads=1, drive=DriveSource("synthetic", tmp_path / "tree"))
+    (lap,) = measure([str(SHIPPED)], ["dav2-s"], race)
+    assert lap.student == "nano_synthetic"
+    assert lap.abs_rel is not None
+    assert 0 < lap.abs_rel < 10
+
+
+@pytest.mark.parametrize(
+    ("students", "options", "error", "words"),
+    [
+        (["nano"], {"runs": 0}, ConfigError, "--runs is 0"),
+        (["gigantic"], {}, ConfigError, "gigantic"),
+        (["nano"], {"engine": "tensorrt"}, ConfigError, "run on a CPU"),
+        (["nano"], {"precisions": ("fp16",)}, EngineMismatchError, "fp16"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_first(
+    students: list[str], options: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    race = Race(**{"input": TINY, "n_cameras": 6, "runs": 1, "threads": 1} | options)
+    with pytest.raises(error, match=words):
+        measure(students, ["dav2-s"], race)
