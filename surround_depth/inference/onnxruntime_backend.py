@@ -75,11 +75,14 @@ def require_provider(provider: str) -> None:
         )
 
 
-def open_session(graph: bytes | Path, threads: int, provider: str = CPU_PROVIDER) -> Any:
+def open_session(
+    graph: bytes | Path, threads: int, provider: str = CPU_PROVIDER, *, profile_prefix: Path | None = None
+) -> Any:
     """Return a session with the settings of every engine: what is compared with an engine runs as it does.
 
     Args:
         graph: the ONNX file's bytes, or its path where its weights lie beside it.
+        profile_prefix: begins the path of the file that `end_profiling` leaves, with the time of every operator.
 
     Raises:
         MissingDependencyError, EngineMismatchError: as `OnnxRuntimeBackend`.
@@ -93,6 +96,9 @@ def open_session(graph: bytes | Path, threads: int, provider: str = CPU_PROVIDER
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = 3  # errors only: they reach us as exceptions as well
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if profile_prefix is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile_prefix)
     try:
         session = onnxruntime.InferenceSession(graph, options, providers=[provider])
     except Exception as error:  # the binding raises a dozen private classes that share no base but Exception

@@ -55,11 +55,12 @@ class OpenVinoBackend(Closing):
         self._request = None
 
 
-def compile_graph(graph: bytes | Path, threads: int) -> Any:
+def compile_graph(graph: bytes | Path, threads: int, *, profiled: bool = False) -> Any:
     """Return a compiled graph with the settings of every engine: what is compared with an engine runs as it does.
 
     Args:
         graph: the ONNX file's bytes, or its path where its weights lie beside it.
+        profiled: time every operator, which costs a little.
 
     Raises:
         MissingDependencyError, EngineMismatchError: as `OpenVinoBackend`.
@@ -73,6 +74,7 @@ def compile_graph(graph: bytes | Path, threads: int) -> Any:
         "INFERENCE_NUM_THREADS": threads,
         # on a CPU with bfloat16 units the default would compute in it; an engine says its precision
         "INFERENCE_PRECISION_HINT": "f32",
+        "PERF_COUNT": profiled,
     }
     try:
         core = openvino.Core()
