@@ -82,10 +82,10 @@ def tiny_manifest(onnx_bytes: bytes) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def write_tiny_engine(directory: Path, **changes: Any) -> Path:
-    """Write the tiny engine to `directory`, with top-level keys of its manifest changed, and return it."""
+def write_tiny_engine(directory: Path, graph: onnx.ModelProto | None = None, **changes: Any) -> Path:
+    """Write the tiny engine, or another graph, to `directory`, with keys of its manifest changed, and return it."""
     directory.mkdir(mode=0o755, exist_ok=True)
-    content = tiny_graph().SerializeToString()
+    content = (graph or tiny_graph()).SerializeToString()
     (directory / "model.onnx").write_bytes(content)
     (directory / "model.json").write_text(json.dumps(tiny_manifest(content) | changes))
     return directory

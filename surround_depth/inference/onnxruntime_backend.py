@@ -9,6 +9,7 @@ from surround_depth.closing import Closing
 from surround_depth.errors import EngineMismatchError, MissingDependencyError
 from surround_depth.inference.backend import EngineSpec, NetworkInputs, NetworkOutputs
 from surround_depth.inference.cpu import physical_cores
+from surround_depth.inference.onnx_wire import require_self_contained
 
 CPU_PROVIDER = "CPUExecutionProvider"
 CUDA_PROVIDER = "CUDAExecutionProvider"
@@ -39,6 +40,7 @@ class OnnxRuntimeBackend(Closing):
         self.threads = physical_cores() if threads is None else threads
         if self.threads < 1:
             raise EngineMismatchError(f"threads: expected at least 1, got {threads}")
+        require_self_contained(onnx_bytes)
         self._session: Any = open_session(onnx_bytes, self.threads, provider)
         _require_declared(self._session, spec)
 

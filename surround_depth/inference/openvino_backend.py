@@ -9,6 +9,7 @@ from surround_depth.closing import Closing
 from surround_depth.errors import EngineMismatchError, MissingDependencyError
 from surround_depth.inference.backend import EngineSpec, NetworkInputs, NetworkOutputs
 from surround_depth.inference.cpu import physical_cores
+from surround_depth.inference.onnx_wire import require_self_contained
 
 _TYPES = {"images": "u8"}  # every other tensor of the graph is float32
 _FLOAT = "f32"
@@ -32,6 +33,7 @@ class OpenVinoBackend(Closing):
         self.threads = physical_cores() if threads is None else threads
         if self.threads < 1:
             raise EngineMismatchError(f"threads: expected at least 1, got {threads}")
+        require_self_contained(onnx_bytes)
         compiled = compile_graph(onnx_bytes, self.threads)
         _require_declared(compiled, spec)
         self._request: Any = compiled.create_infer_request()
@@ -79,7 +81,7 @@ def compile_graph(graph: bytes | Path, threads: int, *, profiled: bool = False) 
     try:
         core = openvino.Core()
         return core.compile_model(core.read_model(graph), "CPU", settings)
-    except RuntimeError as error:
+    except Exception as error:  # its own errors, or those of turning a damaged graph's names into text
         reason = " ".join(str(error).split())[:200]
         raise EngineMismatchError(f"OpenVINO {openvino.__version__} cannot load the graph: {reason}") from error
 
