@@ -117,7 +117,8 @@ def race_report(laps: Iterable[Lap], race: Race) -> Report:
         f"One frame of {race.n_cameras} cameras, students at {race.input.height_px} x {race.input.width_px}, the "
         f"graphs alone, {race.engine} on {race.threads} threads. {race.runs} runs of each pair in turns. The others "
         "run in fp32 with random weights (Depth Anything at the nearest whole patches). AbsRel is that of the very "
-        f"engine that is timed, against the truth of a drive ({drive}); a preset without a checkpoint has random "
+        f"engine that is timed, against the truth of a drive ({drive}; int8's ranges are "
+        f"off it too); a preset without a checkpoint has random "
         "weights, hence none."
     )
     figures = {"laps": [asdict(one) | {"times_as_fast": one.times_as_fast} for one in laps], "runs": race.runs}
@@ -127,11 +128,11 @@ def race_report(laps: Iterable[Lap], race: Race) -> Report:
 def _lap(student: str, precision: Precision, rival: Rival, race: Race, folder: Path) -> Lap:
     model, spec, trained = _student(student, race)
     (inputs, *_) = timing_frames(spec, None, 1).network_inputs(spec.input)
-    with _engine(model, spec, precision, race, folder / f"{Path(student).name}-{precision}.onnx") as engine:
+    with _engine(model, spec, precision, race, folder / f"{student.replace('/', '_')}-{precision}.onnx") as engine:
         abs_rel = _abs_rel(model, engine, spec, race) if trained else None
         student_ms, rival_ms = in_turns(lambda: engine.infer(inputs), rival.graph.run, race.runs)
     size = (rival.height_px, rival.width_px)
-    return Lap(Path(student).name, precision, abs_rel, rival.name, rival.label, size, student_ms, rival_ms)
+    return Lap(student, precision, abs_rel, rival.name, rival.label, size, student_ms, rival_ms)
 
 
 def _student(name: str, race: Race) -> tuple[Student, EngineSpec, bool]:

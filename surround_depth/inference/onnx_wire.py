@@ -63,6 +63,8 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
     place = 0
     while place < len(message):
         key, place = _varint(message, place)
+        if key >> 32:  # protobuf reads 32 bits of it, and would see another field than we do
+            raise ValueError("no key")
         wire = key & 7
         if wire == _VARINT:
             _, place = _varint(message, place)

@@ -105,4 +105,5 @@ class BilinearUpsampling(nn.Module):
         """Return [n, 1, 4h, 4w] from coarse [n, 1, h, w]; `features` are not looked at."""
         padded = F.pad(coarse, (1, 1, 1, 1), mode="replicate")
         kernels = self.kernels.to(coarse.dtype)  # a half student halves them, which is exact: they are 64ths
-        return F.pixel_shuffle(F.conv2d(padded, kernels), HEAD_STRIDE)
+        with torch.autocast(coarse.device.type, enabled=False):  # a convolution of depth is no feature
+            return F.pixel_shuffle(F.conv2d(padded, kernels), HEAD_STRIDE)

@@ -18,6 +18,7 @@ from surround_depth.inference.onnx_wire import require_self_contained
 from surround_depth.inference.onnxruntime_backend import OnnxRuntimeBackend
 from surround_depth.inference.openvino_backend import OpenVinoBackend
 
+LONG_KEY = b"\xea\x80\x80\x80\x10\x00"  # protobuf would read it as field 13
 BACKENDS: dict[str, Any] = {"onnxruntime": OnnxRuntimeBackend, "openvino": OpenVinoBackend}
 
 
@@ -104,7 +105,7 @@ def test_damaged_graphs_are_one_line_or_run(engine: str) -> None:
     assert not any("\n" in complaint for complaint in complaints)
 
 
-@pytest.mark.parametrize("content", [b"\xff" * 40, b"\x3a\x05", b"\x3b", b"\x3a" * 400, b"\x09\x00"])
+@pytest.mark.parametrize("content", [b"\xff" * 40, b"\x3a\x05", b"\x3b", b"\x3a" * 400, b"\x09\x00", LONG_KEY])
 def test_what_is_no_message_is_refused(content: bytes) -> None:
     with pytest.raises(EngineMismatchError, match="cut off, or no ONNX file"):
         require_self_contained(content)
