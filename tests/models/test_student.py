@@ -143,6 +143,18 @@ def test_half_precision_features_leave_bins_and_depth_in_float32(nano: Student) 
 
 
 @torch.no_grad()
+def test_depth_without_learned_upsampling_is_float32_too() -> None:
+    """Bilinear weights are a convolution, which autocast would compute in eight bits."""
+    torch.manual_seed(0)
+    student = Student(student_preset("pico").model_copy(update={"upsampling": "bilinear"})).eval()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = student(*inputs())
+    assert output.depth_m.dtype == torch.float32
+    expected = torch.nn.functional.interpolate(output.head_depth_m.log(), scale_factor=4.0, mode="bilinear").exp()
+    assert torch.allclose(output.depth_m, expected, rtol=1e-5)
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("level", [0, 255])
 def test_blind_images_give_depth_in_range(nano: Student, level: int) -> None:
     images, *rest = inputs()
