@@ -19,7 +19,7 @@ from surround_depth.models.student import Student
 WEIGHTS_NAME = "model.safetensors"
 CONFIG_NAME = "config.json"
 CARD_NAME = "README.md"
-FORMAT_VERSION = 2  # 1: the ground was a logit among the bins', and every focal length had the same bins
+FORMAT_VERSION = 3  # 2: upsampling mixed nine cells; 1: the ground was a logit among the bins', one focal length for all
 
 
 class CheckpointConfig(StrictModel):
@@ -94,5 +94,5 @@ def read_checkpoint_config(directory: Path) -> CheckpointConfig:
     tree = read_json(path, f"{directory}: no {CONFIG_NAME}; is this a checkpoint directory?")
     version = tree.get("format_version") if isinstance(tree, dict) else None
     if version != FORMAT_VERSION:
-        raise DataError(f"{path}: format_version {version}; this release reads {FORMAT_VERSION}")
+        raise DataError(f"{path}: format_version {version}; this release reads {FORMAT_VERSION}; train it anew")
     return parse_stored(CheckpointConfig, tree, path)

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 HEAD_STRIDE = 4
-_NEIGHBOURS = 9
+_NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, 2), (2, 1))
+"""Row and column, in a window of 3x3, of a cell itself and the four beside it."""
 _MAX_LOGIT = 10.0
 
 
@@ -49,24 +50,27 @@ class Decoder(nn.Module):
 
 
 class ConvexUpsampling(nn.Module):
-    """Upsample a stride-4 map to full size; each pixel is a learned convex mix of its 3x3 coarse neighbours.
+    """Upsample a stride-4 map to full size; each pixel is a learned convex mix of its cell and the four beside it.
 
-    A mix of neighbours cannot invent a value between them unless it chooses to, so depth edges stay edges.
-    Idea: RAFT (arXiv 2003.12039, section 3.3); written for this project, without unfold or grid_sample.
+    A mix of neighbours cannot invent a value between them unless it chooses to, so depth edges stay edges. Five of
+    them span every plane: a pixel lies at most 3/8 of a cell off the centre in either direction, and the two sum to
+    less than one. The four at the corners would cost as much again as all other work at this size.
+    Idea: RAFT (arXiv 2003.12039, section 3.3), which mixes all nine; written for this project, without unfold or
+    grid_sample.
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.weights = nn.Conv2d(channels, _NEIGHBOURS * HEAD_STRIDE**2, 1)
+        self.weights = nn.Conv2d(channels, len(_NEIGHBOURS) * HEAD_STRIDE**2, 1)
 
     def forward(self, coarse: Tensor, features: Tensor) -> Tensor:
         """Return [B*N, 1, 4h, 4w] in float32, from coarse [B*N, 1, h, w] (float32) and features [B*N, C, h, w]."""
         h, w = coarse.shape[2:]
         padded = F.pad(coarse, (1, 1, 1, 1), mode="replicate")
-        shifts = [padded[:, :, y : y + h, x : x + w] for y in range(3) for x in range(3)]
-        # The one 1x1 convolution neighbour by neighbour: an axis of nine, or a split of its result, costs the engines
-        # of a CPU more than the sums themselves.
-        weights = [self._weight(features, k) for k in range(_NEIGHBOURS)]
+        shifts = [padded[:, :, y : y + h, x : x + w] for y, x in _NEIGHBOURS]
+        # The one 1x1 convolution neighbour by neighbour: an axis of neighbours, or a split of its result, costs the
+        # engines of a CPU more than the sums themselves.
+        weights = [self._weight(features, k) for k in range(len(_NEIGHBOURS))]
         mixed, total = weights[0] * shifts[0], weights[0]
         for weight, neighbour in zip(weights[1:], shifts[1:], strict=True):
             mixed, total = mixed + weight * neighbour, total + weight

@@ -19,10 +19,10 @@ _PROBE_PX = 2 * STRIDES[-1]
 
 
 class Encoder(nn.Module):
-    """Turn images [B*N, 3, H, W], normalised by ImageNet's statistics, into feature maps at strides 4, 8, 16, 32.
+    """Turn images [B*N, 3, H, W], normalised by `pixel_mean` and `pixel_std`, into maps at strides 4, 8, 16, 32.
 
-    A pretrained backbone that expects other statistics (its preprocessor_config.json says so) is given them. Parameters
-    that no map depends on (a classifier's last norm) are frozen: they would never get a gradient, which DDP waits for.
+    Parameters that no map depends on (a classifier's last norm) are frozen: they would never get a gradient, which DDP
+    waits for.
 
     Raises:
         ConfigError: the backbone cannot be built or read, or gives other strides.
@@ -32,12 +32,16 @@ class Encoder(nn.Module):
         super().__init__()
         self.backbone = build_backbone(config)
         self.channels: tuple[int, ...] = tuple(self.backbone.channels)
-        self._restate = _Restate.between(self.backbone.config)
+        self.pixel_mean, self.pixel_std = (
+            tuple(getattr(self.backbone.config, key, default))
+            for key, default in ((IMAGE_MEAN, IMAGENET_MEAN), (IMAGE_STD, IMAGENET_STD))
+        )
+        """What its weights were trained with, of RGB pixels in 0 to 1: a preset's own, those that the source's
+        preprocessor_config.json gives, or ImageNet's."""
         self._probe()
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        pixels = images if self._restate is None else self._restate(images)
-        return tuple(self.backbone(pixels.to(self.backbone.dtype)).feature_maps)
+        return tuple(self.backbone(images.to(self.backbone.dtype)).feature_maps)
 
     def resolved_config(self) -> EncoderConfig:
         """Return the configuration that rebuilds this encoder without its original source."""
@@ -67,25 +71,3 @@ class Encoder(nn.Module):
                 f"Known to work: {', '.join(FOUR_SCALE_TYPES)}"
             )
 
-
-class _Restate(nn.Module):
-    """Turn pixels normalised by ImageNet's statistics into pixels normalised by the backbone's own."""
-
-    scale: Tensor
-    shift: Tensor
-
-    def __init__(self, mean: list[float], std: list[float]) -> None:
-        super().__init__()
-        own_mean, own_std, mean_01, std_01 = map(torch.tensor, (mean, std, IMAGENET_MEAN, IMAGENET_STD))
-        self.register_buffer("scale", (std_01 / own_std).reshape(3, 1, 1), persistent=False)
-        self.register_buffer("shift", ((mean_01 - own_mean) / own_std).reshape(3, 1, 1), persistent=False)
-
-    @classmethod
-    def between(cls, hf_config: object) -> _Restate | None:
-        """Return the change that the backbone needs, None where it was trained with ImageNet's statistics."""
-        mean = list(getattr(hf_config, IMAGE_MEAN, IMAGENET_MEAN))
-        std = list(getattr(hf_config, IMAGE_STD, IMAGENET_STD))
-        return None if (tuple(mean), tuple(std)) == (IMAGENET_MEAN, IMAGENET_STD) else cls(mean, std)
-
-    def forward(self, images: Tensor) -> Tensor:
-        return images * self.scale + self.shift

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Literal, get_args
 
 from surround_depth.errors import ConfigError
+from surround_depth.models.backbones import IMAGE_MEAN, IMAGE_STD
 from surround_depth.models.config import BinConfig, EncoderConfig, StudentConfig
 
 Preset = Literal["pico", "nano", "small", "base", "large", "convnext_atto", "pvt_b0"]
@@ -22,7 +23,11 @@ _RESNET_34 = (3, 4, 6, 3)
 
 
 def resnet_backbone(hidden_sizes: tuple[int, int, int, int], depths: tuple[int, int, int, int]) -> dict[str, Any]:
-    """Return the transformers configuration of a basic-block ResNet of these widths."""
+    """Return the transformers configuration of a basic-block ResNet of these widths.
+
+    Pixels become (p - 128) / 64, the same for all channels: eight bits hold that without rounding, signed or not, so
+    the first convolution can be int8 as well. Its batch norm makes up for what the pictures' own mean is.
+    """
     return {
         "model_type": "resnet",
         "embedding_size": hidden_sizes[0],
@@ -30,6 +35,8 @@ def resnet_backbone(hidden_sizes: tuple[int, int, int, int], depths: tuple[int, 
         "depths": list(depths),
         "layer_type": "basic",
         "hidden_act": "relu",
+        IMAGE_MEAN: [128 / 255] * 3,
+        IMAGE_STD: [64 / 255] * 3,
     }
 
 

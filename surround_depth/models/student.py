@@ -24,7 +24,7 @@ from surround_depth.models.depth_bins import (
     regress_depth,
     toward_ground,
 )
-from surround_depth.models.encoder import IMAGENET_MEAN, IMAGENET_STD, Encoder
+from surround_depth.models.encoder import Encoder
 from surround_depth.models.ray_conditioning import (
     RAY_STRIDE,
     RayConditioning,
@@ -85,8 +85,8 @@ class Student(nn.Module):
         convex = config.upsampling == "convex"
         self.upsample = ConvexUpsampling(config.decoder_channels[3]) if convex else BilinearUpsampling()
         self.upsample_confidence = BilinearUpsampling()
-        self.register_buffer("pixel_mean", _of_8_bits(IMAGENET_MEAN), persistent=False)
-        self.register_buffer("pixel_std", _of_8_bits(IMAGENET_STD), persistent=False)
+        self.register_buffer("pixel_mean", _of_8_bits(self.encoder.pixel_mean), persistent=False)
+        self.register_buffer("pixel_std", _of_8_bits(self.encoder.pixel_std), persistent=False)
 
     def forward(self, images: Tensor, rays: Tensor, T_ego_cam: Tensor, camera_valid: Tensor) -> StudentOutput:
         """Return depth, confidence and what the losses need.

@@ -108,15 +108,15 @@ def test_an_encoder_gets_the_pixel_statistics_it_was_trained_with(tmp_path: Path
     again = Encoder(EncoderConfig.model_validate_json(encoder.resolved_config().model_dump_json())).eval()
     again.load_state_dict(encoder.state_dict())
 
-    pixels = torch.rand(1, 3, 64, 64)
-    imagenet = (pixels - torch.tensor((0.485, 0.456, 0.406)).reshape(3, 1, 1)) / torch.tensor(
-        (0.229, 0.224, 0.225)
-    ).reshape(3, 1, 1)
+    images = torch.randint(0, 256, (1, 1, 64, 64, 3), dtype=torch.uint8)
+    pixels = images[0].permute(0, 3, 1, 2) / 255.0
     own = (pixels - torch.tensor(mean).reshape(3, 1, 1)) / torch.tensor(std).reshape(3, 1, 1)
     with torch.no_grad():
         expected = original.backbone(own).feature_maps
         for kind in (encoder, again):
-            for got, wanted in zip(kind(imagenet), expected, strict=True):
+            student = Student(StudentConfig(encoder=kind.resolved_config())).eval()
+            student.encoder.load_state_dict(kind.state_dict())
+            for got, wanted in zip(student.encoder(student._normalise(images)), expected, strict=True):
                 torch.testing.assert_close(got, wanted, atol=1e-5, rtol=1e-5)
 
 
