@@ -2,7 +2,7 @@
 
     python tools/benchmark_race.py --out out/race
     python tools/benchmark_race.py --students surround_depth/weights/nano_synthetic small base --engine openvino \
-        --precisions fp32 int8 --data out/demo/data --out out/race
+        --precisions fp32 int8 --data out/demo/data --calibration out/synthetic --out out/race
 
 The others have random weights, and so has a student that is the name of a preset: what a graph costs does not depend on
 them. A student that is a checkpoint folder also gets its AbsRel on the drive, by the very engine that is timed. Takes
@@ -28,9 +28,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--precisions", nargs="+", choices=("fp32", "int8"), default=("fp32",), help="of the students")
     parser.add_argument("--size", default="256x448", help="network input, height x width (default: %(default)s)")
     parser.add_argument("--cameras", type=int, default=6, help="(default: %(default)s)")
-    parser.add_argument("--data", type=Path, help="drive with truth: for AbsRel, and for the ranges of int8")
+    parser.add_argument("--data", type=Path, help="data set with truth, for AbsRel")
+    parser.add_argument("--calibration", type=Path, help="other drives, for the ranges of int8 (default: --data)")
     parser.add_argument(
-        "--dataset", choices=("synthetic", "nuscenes", "ddad"), default="synthetic", help="kind of --data"
+        "--dataset", choices=("synthetic", "nuscenes", "ddad"), default="synthetic", help="kind of both"
     )
     parser.add_argument("--runs", type=int, default=5, help="timed runs of each pair (default: %(default)s)")
     parser.add_argument("--threads", type=int, help="of the runtime (default: one per physical core)")
@@ -57,6 +58,7 @@ def main() -> None:
         engine=arguments.engine,
         precisions=tuple(arguments.precisions),
         drive=DriveSource(arguments.dataset, arguments.data) if arguments.data else None,
+        calibration=DriveSource(arguments.dataset, arguments.calibration) if arguments.calibration else None,
     )
     run = start_run(arguments.out, (*PACKAGES, "openvino"))
     laps = measure(arguments.students or PRESETS, arguments.against, race)

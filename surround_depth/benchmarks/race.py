@@ -7,8 +7,7 @@ Student and rival take turns, so that a busy machine is unkind to both.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
@@ -32,7 +31,7 @@ from surround_depth.models.config import StudentConfig
 from surround_depth.models.presets import Preset, student_preset
 from surround_depth.models.student import Student
 
-_ACCURACY_FRAMES = 8
+_ACCURACY_FRAMES = 24
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,17 @@ class Race:
     engine: EngineKind = "onnxruntime"
     precisions: tuple[Precision, ...] = ("fp32",)
     drive: DriveSource | None = None
-    """Frames to measure accuracy on, and to read int8's ranges off; without it there is no accuracy."""
+    """Frames to measure accuracy on; without it there is no accuracy."""
+    calibration: DriveSource | None = None
+    """Frames to read int8's ranges off: other drives than those accuracy is measured on. Without it the same."""
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Of a student's engine, as it is timed, against the truth of a drive."""
+
+    abs_rel: float
+    n_frames: int
 
 
 @dataclass(frozen=True)
@@ -55,8 +64,8 @@ class Lap:
 
     student: str
     precision: Precision
-    abs_rel: float | None
-    """Of the student's engine against the drive's truth; None where it is not trained, or there is no drive."""
+    accuracy: Accuracy | None
+    """None where it is not trained, or there is no drive with truth."""
     rival: RivalName
     rival_label: str
     rival_size: tuple[int, int]
@@ -90,9 +99,10 @@ def measure(students: Sequence[str], rivals: Sequence[RivalName], race: Race) ->
             _preset(student)  # before minutes of measuring
     laps = []
     with tempfile.TemporaryDirectory() as folder:
+        entries = [_enter(student, p, race, Path(folder)) for student in students for p in race.precisions]
         for name in rivals:
             rival = open_rival(name, race.input, race.n_cameras, race.threads, Path(folder), race.engine)
-            laps += [_lap(student, p, rival, race, Path(folder)) for student in students for p in race.precisions]
+            laps += [_lap(entry, rival, race) for entry in entries]
     return laps
 
 
@@ -103,7 +113,7 @@ def race_report(laps: Iterable[Lap], race: Race) -> Report:
         (
             one.student,
             one.precision,
-            "-" if one.abs_rel is None else f"{one.abs_rel:.4f}",
+            "-" if one.accuracy is None else f"{one.accuracy.abs_rel:.4f}",
             f"{one.rival_label}, {one.rival_size[0]} x {one.rival_size[1]}",
             f"{one.student_p50_ms:.1f}",
             f"{one.rival_p50_ms:.0f}",
@@ -112,27 +122,58 @@ def race_report(laps: Iterable[Lap], race: Race) -> Report:
         for one in laps
     )
     head = ("student", "precision", "AbsRel", "against", "student p50, ms", "the other p50, ms", "times as fast")
-    drive = "no drive was given" if race.drive is None else f"{_ACCURACY_FRAMES} frames, {race.drive.kind}"
+    counts = {one.accuracy.n_frames for one in laps if one.accuracy}
+    scored = "nothing was scored"
+    if race.drive is not None and counts:
+        scored = f"{max(counts)} frames of {race.drive.root.name}, {race.drive.kind}"
     meaning = (
         f"One frame of {race.n_cameras} cameras, students at {race.input.height_px} x {race.input.width_px}, the "
         f"graphs alone, {race.engine} on {race.threads} threads. {race.runs} runs of each pair in turns. The others "
         "run in fp32 with random weights (Depth Anything at the nearest whole patches). AbsRel is that of the very "
-        f"engine that is timed, against the truth of a drive ({drive}; int8's ranges are "
-        f"off it too); a preset without a checkpoint has random "
-        "weights, hence none."
+        f"engine that is timed, against the truth of a data set ({scored}); a preset without a checkpoint has random "
+        f"weights, hence none. {_ranges(race)}"
     )
     figures = {"laps": [asdict(one) | {"times_as_fast": one.times_as_fast} for one in laps], "runs": race.runs}
     return Report("race", "Students beside others", (Table(head, rows), meaning), figures)
 
 
-def _lap(student: str, precision: Precision, rival: Rival, race: Race, folder: Path) -> Lap:
+def _ranges(race: Race) -> str:
+    source = race.calibration or race.drive
+    if "int8" not in race.precisions:
+        return ""
+    if source is None:
+        return "The ranges of int8 are off random images."
+    return f"The ranges of int8 are off {'other' if source != race.drive else 'the same'} frames ({source.root.name})."
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A student's graph at one precision, ready to be timed beside any rival."""
+
+    student: str
+    precision: Precision
+    graph: Path
+    spec: EngineSpec
+    accuracy: Accuracy | None
+
+
+def _enter(student: str, precision: Precision, race: Race, folder: Path) -> _Entry:
     model, spec, trained = _student(student, race)
-    (inputs, *_) = timing_frames(spec, None, 1).network_inputs(spec.input)
-    with _engine(model, spec, precision, race, folder / f"{student.replace('/', '_')}-{precision}.onnx") as engine:
-        abs_rel = _abs_rel(model, engine, spec, race) if trained else None
+    graph = folder / f"{student.replace('/', '_')}-{precision}.onnx"
+    calibration: Sequence[NetworkInputs] = ()
+    if precision == "int8":
+        calibration = calibration_frames(spec, race.calibration or race.drive).network_inputs(spec.input)
+    export_at(precision, model, spec, graph, calibration=calibration, form=int8_form(race.engine))
+    accuracy = _accuracy(model, graph, spec, race) if trained else None
+    return _Entry(student, precision, graph, spec, accuracy)
+
+
+def _lap(entry: _Entry, rival: Rival, race: Race) -> Lap:
+    (inputs, *_) = timing_frames(entry.spec, None, 1).network_inputs(entry.spec.input)
+    with _engine(entry.graph, entry.spec, race) as engine:
         student_ms, rival_ms = in_turns(lambda: engine.infer(inputs), rival.graph.run, race.runs)
     size = (rival.height_px, rival.width_px)
-    return Lap(student, precision, abs_rel, rival.name, rival.label, size, student_ms, rival_ms)
+    return Lap(entry.student, entry.precision, entry.accuracy, rival.name, rival.label, size, student_ms, rival_ms)
 
 
 def _student(name: str, race: Race) -> tuple[Student, EngineSpec, bool]:
@@ -147,25 +188,20 @@ def _preset(name: str) -> StudentConfig:
     return student_preset(cast(Preset, name))  # which refuses any other name
 
 
-@contextmanager
-def _engine(model: Student, spec: EngineSpec, precision: Precision, race: Race, path: Path) -> Iterator[Backend]:
-    if not path.exists():  # made for an earlier rival
-        calibration: Sequence[NetworkInputs] = ()
-        if precision == "int8":
-            calibration = calibration_frames(spec, race.drive).network_inputs(spec.input)
-        export_at(precision, model, spec, path, calibration=calibration, form=int8_form(race.engine))
+def _engine(graph: Path, spec: EngineSpec, race: Race) -> Backend:
     backend_type = OpenVinoBackend if race.engine == "openvino" else OnnxRuntimeBackend
-    with backend_type(path.read_bytes(), spec, threads=race.threads) as engine:
-        yield engine
+    return backend_type(graph.read_bytes(), spec, threads=race.threads)
 
 
-def _abs_rel(model: Student, engine: Backend, spec: EngineSpec, race: Race) -> float | None:
+def _accuracy(model: Student, graph: Path, spec: EngineSpec, race: Race) -> Accuracy | None:
     if race.drive is None:
         return None
     frames = dataset_frames(race.drive, spec.n_cameras, _ACCURACY_FRAMES)
-    torch_rung = Rung("torch", TorchBackend(model, spec))
     truth_m = frames.truth_m(spec.input)
-    record = measure_parity(torch_rung, Rung("engine", engine), frames.network_inputs(spec.input), frames.name, truth_m)
+    torch_rung = Rung("torch", TorchBackend(model, spec))
+    with _engine(graph, spec, race) as engine:
+        inputs = frames.network_inputs(spec.input)
+        record = measure_parity(torch_rung, Rung("engine", engine), inputs, frames.name, truth_m)
     if record.abs_rel_reference is None or record.abs_rel_worsening is None:
         return None
-    return record.abs_rel_reference * (1.0 + record.abs_rel_worsening)
+    return Accuracy(record.abs_rel_reference * (1.0 + record.abs_rel_worsening), record.n_frames)

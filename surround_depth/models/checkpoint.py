@@ -19,7 +19,9 @@ from surround_depth.models.student import Student
 WEIGHTS_NAME = "model.safetensors"
 CONFIG_NAME = "config.json"
 CARD_NAME = "README.md"
-FORMAT_VERSION = 3  # 2: upsampling mixed nine cells; 1: the ground was a logit among the bins', one focal length for all
+FORMAT_VERSION = (
+    3  # 2: upsampling mixed nine cells; 1: the ground was a logit among the bins', one focal length for all
+)
 
 
 class CheckpointConfig(StrictModel):

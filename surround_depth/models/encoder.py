@@ -70,4 +70,3 @@ class Encoder(nn.Module):
                 f"encoder '{self.backbone.config.model_type}' gives strides {strides}; the decoder needs {STRIDES}. "
                 f"Known to work: {', '.join(FOUR_SCALE_TYPES)}"
             )
-

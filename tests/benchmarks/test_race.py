@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ def test_the_table_says_what_was_measured() -> None:
     assert isinstance(table, Table)
     assert table.rows == (("nano", "int8", "-", "Depth Anything V2 S (24.8 M), 252 x 448", "40.0", "2300", "57.5"),)
     assert "256 x 448" in str(meaning)
-    assert "no drive was given" in str(meaning)
+    assert "nothing was scored" in str(meaning)
+    assert "int8" not in str(meaning)
     assert report.figures["laps"][0]["times_as_fast"] == 57.5
 
 
@@ -39,7 +41,7 @@ def test_a_race_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(teachers._SHAPES, "S", (24, 2, 4, (1, 2, 3, 4), (8, 8, 8, 8), 8))
     laps = measure(["pico"], ["dav2-s"], Race(TINY, 2, runs=2, threads=1, precisions=("fp32", "int8")))
     assert [lap.precision for lap in laps] == ["fp32", "int8"]
-    assert all(lap.student_p50_ms > 0 and lap.rival_p50_ms > 0 and lap.abs_rel is None for lap in laps)
+    assert all(lap.student_p50_ms > 0 and lap.rival_p50_ms > 0 and lap.accuracy is None for lap in laps)
 
 
 @pytest.mark.slow
@@ -47,11 +49,25 @@ def test_a_trained_student_is_scored_as_it_is_timed(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(teachers._SHAPES, "S", (24, 2, 4, (1, 2, 3, 4), (8, 8, 8, 8), 8))
     drive = BoxDrive(n_samples=2)
     write_nuscenes(tmp_path / "tree", [rendered(drive)])
-    race = Race(TINY, len(drive.rig), runs=1, threads=1, drive=DriveSource("synthetic", tmp_path / "tree"))
+    source = DriveSource("synthetic", tmp_path / "tree")
+    race = Race(TINY, len(drive.rig), runs=1, threads=1, drive=source)
     (lap,) = measure([str(SHIPPED)], ["dav2-s"], race)
     assert lap.student == str(SHIPPED)
-    assert lap.abs_rel is not None
-    assert 0 < lap.abs_rel < 10
+    assert lap.accuracy is not None
+    assert 0 < lap.accuracy.abs_rel < 10
+    assert lap.accuracy.n_frames == 2
+    assert "2 frames of tree" in str(race_report([lap], race).blocks)
+
+
+def test_the_table_says_what_int8s_ranges_are_off() -> None:
+    scored, other = DriveSource("synthetic", Path("a/scored")), DriveSource("synthetic", Path("a/other"))
+    int8 = replace(RACE, precisions=("fp32", "int8"))
+    for race, words in (
+        (int8, "off random images"),
+        (replace(int8, drive=scored), "off the same frames (scored)"),
+        (replace(int8, drive=scored, calibration=other), "off other frames (other)"),
+    ):
+        assert words in str(race_report([], race).blocks[1])
 
 
 @pytest.mark.parametrize(

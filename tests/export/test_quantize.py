@@ -12,15 +12,22 @@ from onnx import numpy_helper
 from surround_depth.errors import EngineMismatchError
 from surround_depth.export.audit import audit_graph
 from surround_depth.export.frames import random_frames
-from surround_depth.export.graph_names import module_path
+from surround_depth.export.graph_names import module_path, student_part
 from surround_depth.export.parity import Rung, measure_parity, require_parity
-from surround_depth.export.quantize import quantisable_convolutions, quantise
+from surround_depth.export.quantize import (
+    QUANTISED_PARTS,
+    Int8Form,
+    PixelRange,
+    exact_pixels,
+    quantisable_convolutions,
+    quantise,
+)
 from surround_depth.inference.backend import EngineSpec, NetworkInputs, engine_spec
 from surround_depth.inference.manifest import load_manifest
 from surround_depth.inference.onnxruntime_backend import OnnxRuntimeBackend
 
 Graph = tuple[onnx.ModelProto, EngineSpec, tuple[NetworkInputs, ...]]
-FORMS = ("symmetric", "asymmetric")
+FORMS: tuple[Int8Form, ...] = ("symmetric", "asymmetric")
 
 
 @pytest.fixture(scope="module")
@@ -42,19 +49,19 @@ def producers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
     return {output: node for node in model.graph.node for output in node.output}
 
 
-def test_geometry_head_and_pixels_stay_exact(quantised: Path) -> None:
+def test_geometry_and_head_stay_exact(quantised: Path) -> None:
     model = onnx.load(quantised)
     made_by = producers(model)
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
     int8 = set()
     for node in convolutions:
         read, weight = (made_by.get(name) for name in node.input[:2])
-        ends = [source is not None and source.op_type == "DequantizeLinear" for source in (read, weight)]
-        assert ends[0] == ends[1], node.name
-        if all(ends):
+        if weight is not None and weight.op_type == "DequantizeLinear":
+            assert read is not None
+            assert read.op_type == "DequantizeLinear", node.name
             int8.add(module_path(node))
     features = {m for m in map(module_path, convolutions) if m.startswith(("student.encoder", "student.decoder"))}
-    assert int8 == {module for module in features if "embedder" not in module}
+    assert int8 == features
     assert len(int8) >= 20
 
 
@@ -81,6 +88,51 @@ def test_tensorrts_form_has_no_zero_point_and_float_biases(exact: Graph, tmp_pat
     assert {bias.dtype for bias in biases} == {np.dtype(np.float32)}
 
 
+def set_constant(model: onnx.ModelProto, name: str, values: list[float]) -> None:
+    (stored,) = [tensor for tensor in model.graph.initializer if tensor.name == name]
+    stored.CopyFrom(numpy_helper.from_array(np.array(values, np.float32).reshape(-1, 1, 1), name))
+
+
+def test_pixels_are_eight_bits_without_rounding(exact: Graph, quantised: Path) -> None:
+    """By hand: the graph's (p - 128) / 64 of all 256 pixels, through the stored scale and zero point."""
+    stored = {t.name: numpy_helper.to_array(t) for t in onnx.load(quantised).graph.initializer}
+    tensor = next(node.input[0] for node in exact[0].graph.node if node.op_type == "Conv")
+    scale, zero_point = stored[f"{tensor}_scale"], stored[f"{tensor}_zero_point"]
+    pixels = (np.arange(256) - 128.0) / 64.0
+    limits = np.iinfo(zero_point.dtype)
+    rounded = np.clip(np.rint(pixels / scale) + zero_point, limits.min, limits.max)
+    np.testing.assert_array_equal((rounded - zero_point) * scale, pixels)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_pixels_that_eight_bits_do_not_hold_are_convolved_in_float(exact: Graph, form: Int8Form) -> None:
+    model = onnx.ModelProto.FromString(exact[0].SerializeToString())
+    all_of_them = quantisable_convolutions(model, form)
+    set_constant(model, "student.pixel_std", [58.4, 57.1, 57.4])  # ImageNet's: each channel has its own scale
+    assert exact_pixels(model, form) is None
+    assert quantisable_convolutions(model, form) == all_of_them[1:]
+
+
+def test_only_an_unsigned_zero_point_can_be_another_grey(exact: Graph) -> None:
+    model = onnx.ModelProto.FromString(exact[0].SerializeToString())
+    set_constant(model, "student.pixel_mean", [114.0] * 3)
+    found = exact_pixels(model, "asymmetric")
+    assert found == PixelRange(found.tensor if found else "", 1.0 / 64.0, 114)
+    assert exact_pixels(model, "symmetric") is None
+    set_constant(model, "student.pixel_mean", [114.5] * 3)
+    assert exact_pixels(model, "asymmetric") is None
+
+
+def test_no_relu_is_left_behind_an_unsigned_convolution(exact: Graph, tmp_path: Path) -> None:
+    model, spec, frames = exact
+    graph = quantise(model, frames, tmp_path / "int8.onnx", form="asymmetric")
+    audit_graph(graph, spec)
+    made_by = producers(graph)
+    relus = [node for node in graph.graph.node if node.op_type == "Relu" and student_part(node) in QUANTISED_PARTS]
+    assert relus  # those behind a sum
+    assert "DequantizeLinear" not in {made_by[node.input[0]].op_type for node in relus}
+
+
 def test_it_still_sees(exact: Graph, quantised: Path) -> None:
     model, spec, frames = exact
     with (
@@ -99,6 +151,6 @@ def test_nothing_to_quantise_is_refused(exact: Graph, tmp_path: Path) -> None:
     nameless = onnx.ModelProto.FromString(model.SerializeToString())
     for node in nameless.graph.node:
         del node.metadata_props[:]
-    assert quantisable_convolutions(nameless) == []
+    assert quantisable_convolutions(nameless, "asymmetric") == []
     with pytest.raises(EngineMismatchError, match="no convolution of encoder or decoder"):
         quantise(nameless, frames, tmp_path / "int8.onnx")
