@@ -75,26 +75,22 @@ def exact_pixels(model: onnx.ModelProto, form: Int8Form) -> PixelRange | None:
     128): then the stored number is the pixel itself. With ImageNet's three of each, rounding them once more to a common
     scale moves depth as much as all other convolutions together.
     """
+    convolutions = _of_type(model, "Conv")
     made_by = {output: node for node in model.graph.node for output in node.output}
-    for first in _convolutions(model)[:1]:
-        divide = made_by.get(first.input[0])
-        subtract = made_by.get(divide.input[0]) if divide is not None and divide.op_type == "Div" else None
-        if divide is None or subtract is None or subtract.op_type != "Sub":
-            return None
-        mean, std = (_one_value(model, node.input[1]) for node in (subtract, divide))
-        if mean is not None and std is not None and mean in _EXACT_MEANS[form]:
-            return PixelRange(first.input[0], 1.0 / std, int(mean) if form == "asymmetric" else 0)
-    return None
+    divide = made_by.get(convolutions[0].input[0]) if convolutions else None
+    subtract = made_by.get(divide.input[0]) if divide is not None and divide.op_type == "Div" else None
+    if divide is None or subtract is None or subtract.op_type != "Sub":
+        return None
+    mean, std = (_one_value(model, node.input[1]) for node in (subtract, divide))
+    if mean is None or std is None or mean not in _EXACT_MEANS[form]:
+        return None
+    return PixelRange(divide.output[0], 1.0 / std, int(mean) if form == "asymmetric" else 0)
 
 
 def quantisable_convolutions(model: onnx.ModelProto, form: Int8Form) -> list[str]:
     """Return the names of the nodes that int8 is for, in the graph's order."""
-    found = _convolutions(model)
+    found = _of_type(model, "Conv")
     return [node.name for node in (found if exact_pixels(model, form) else found[1:])]
-
-
-def _convolutions(model: onnx.ModelProto) -> list[onnx.NodeProto]:
-    return _of_type(model, "Conv")
 
 
 def _of_type(model: onnx.ModelProto, op_type: str) -> list[onnx.NodeProto]:

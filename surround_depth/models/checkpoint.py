@@ -19,9 +19,8 @@ from surround_depth.models.student import Student
 WEIGHTS_NAME = "model.safetensors"
 CONFIG_NAME = "config.json"
 CARD_NAME = "README.md"
-FORMAT_VERSION = (
-    3  # 2: upsampling mixed nine cells; 1: the ground was a logit among the bins', one focal length for all
-)
+FORMAT_VERSION = 3
+"""2: upsampling mixed nine cells. 1: the ground was a logit among the bins', which were the same for any focal length."""
 
 
 class CheckpointConfig(StrictModel):
