@@ -20,7 +20,7 @@ WEIGHTS_NAME = "model.safetensors"
 CONFIG_NAME = "config.json"
 CARD_NAME = "README.md"
 FORMAT_VERSION = 3
-"""2: upsampling mixed nine cells. 1: the ground was a logit among the bins', which were the same for any focal length."""
+"""2: upsampling mixed nine cells. 1: the ground was a logit among the bins', the same ones for any focal."""
 
 
 class CheckpointConfig(StrictModel):
