@@ -57,6 +57,9 @@ _CLIPPED_BY_RANGE: dict[Int8Form, tuple[str, ...]] = {"symmetric": (), "asymmetr
 it cuts off."""
 _EXACT_MEANS: dict[Int8Form, range] = {"symmetric": range(128, 129), "asymmetric": range(256)}
 """Means that a zero point can be: of signed numbers around zero, half of 256 alone."""
+_SEEN = 1.0 + 2.0**-20
+"""OpenVINO takes a quantisation that changes nothing out of the graph, and then convolves in float32. A scale that is
+off by less than float32's sums are rounds to the same pixels and stays; the normalisation goes instead."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def exact_pixels(model: onnx.ModelProto, form: Int8Form) -> PixelRange | None:
     mean, std = (_one_value(model, node.input[1]) for node in (subtract, divide))
     if mean is None or std is None or mean not in _EXACT_MEANS[form]:
         return None
-    return PixelRange(divide.output[0], 1.0 / std, int(mean) if form == "asymmetric" else 0)
+    return PixelRange(divide.output[0], _SEEN / std, int(mean) if form == "asymmetric" else 0)
 
 
 def quantisable_convolutions(model: onnx.ModelProto, form: Int8Form) -> list[str]:

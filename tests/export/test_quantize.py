@@ -9,6 +9,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from surround_depth.benchmarks.operators import profile
 from surround_depth.errors import EngineMismatchError
 from surround_depth.export.audit import audit_graph
 from surround_depth.export.frames import random_frames
@@ -17,7 +18,6 @@ from surround_depth.export.parity import Rung, measure_parity, require_parity
 from surround_depth.export.quantize import (
     QUANTISED_PARTS,
     Int8Form,
-    PixelRange,
     exact_pixels,
     quantisable_convolutions,
     quantise,
@@ -101,7 +101,19 @@ def test_pixels_are_eight_bits_without_rounding(exact: Graph, quantised: Path) -
     pixels = (np.arange(256) - 128.0) / 64.0
     limits = np.iinfo(zero_point.dtype)
     rounded = np.clip(np.rint(pixels / scale) + zero_point, limits.min, limits.max)
-    np.testing.assert_array_equal((rounded - zero_point) * scale, pixels)
+    np.testing.assert_array_equal(rounded - zero_point, np.arange(256) - 128)
+    np.testing.assert_allclose((rounded - zero_point) * scale, pixels, rtol=2e-6)
+
+
+def test_openvino_convolves_the_pixels_in_int8(exact: Graph, tmp_path: Path) -> None:
+    """It drops a quantisation that changes nothing, and would then convolve them in float32."""
+    pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install openvino")
+    model, _, frames = exact
+    quantise(model, frames, tmp_path / "int8.onnx", form="asymmetric")
+    first = next(node.name for node in model.graph.node if node.op_type == "Conv")
+    times = profile(tmp_path / "int8.onnx", "openvino", frames[0], runs=1, threads=1)
+    (kernel,) = [one.kind for one in times if one.name.startswith(first)]
+    assert "I8" in kernel
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -117,7 +129,8 @@ def test_only_an_unsigned_zero_point_can_be_another_grey(exact: Graph) -> None:
     model = onnx.ModelProto.FromString(exact[0].SerializeToString())
     set_constant(model, "student.pixel_mean", [114.0] * 3)
     found = exact_pixels(model, "asymmetric")
-    assert found == PixelRange(found.tensor if found else "", 1.0 / 64.0, 114)
+    assert found is not None
+    assert (found.zero_point, found.scale) == (114, pytest.approx(1.0 / 64.0, rel=2e-6))
     assert exact_pixels(model, "symmetric") is None
     set_constant(model, "student.pixel_mean", [114.5] * 3)
     assert exact_pixels(model, "asymmetric") is None
