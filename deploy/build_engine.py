@@ -28,7 +28,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="default: fp32; fp16 is for GPUs")
     parser.add_argument("--cameras", type=int, default=6, help="camera slots; a rig may use fewer (default 6)")
     parser.add_argument("--size", metavar="HxW", help="network resolution, multiples of 32 (default: as trained)")
-    parser.add_argument("--data", type=Path, help="drive to prove on (default: structured random images)")
+    parser.add_argument("--data", type=Path, help="drive to prove on (default: --calibration, else random images)")
     parser.add_argument(
         "--dataset",
         choices=("synthetic", "nuscenes", "ddad"),
@@ -58,6 +58,8 @@ def main() -> None:
     from surround_depth.imaging import parse_size
 
     input_spec = parse_size("--size", arguments.size) if arguments.size else None
+    if not arguments.checkpoint.is_dir():
+        raise DataError(f"{arguments.checkpoint}: no such folder; --checkpoint wants what tools/train_fsmde.py wrote")
     if not (arguments.checkpoint / "config.json").is_file():  # before torch is imported, which takes seconds
         raise DataError(f"{arguments.checkpoint}: no config.json; --checkpoint wants what tools/train_fsmde.py wrote")
     from surround_depth.export.engine_build import BuildRequest, build_engine

@@ -143,7 +143,10 @@ def _ranges(race: Race) -> str:
         return ""
     if source is None:
         return "The ranges of int8 are off random images."
-    return f"The ranges of int8 are off {'other' if source != race.drive else 'the same'} frames ({source.root.name})."
+    if race.drive is None:
+        return f"The ranges of int8 are off {source.root.name}."
+    same = source.root.resolve() == race.drive.root.resolve()
+    return f"The ranges of int8 are off {'the same' if same else 'other'} drives ({source.root.name})."
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ class BuildRequest:
     input: InputSpec | None = None
     """None: the resolution the student was trained at."""
     data: DriveSource | None = None
-    """Drives to prove parity on; None: structured random images."""
+    """Drives to prove parity on; None: those of `calibration`, else structured random images."""
     n_parity_frames: int = DEFAULT_PARITY_FRAMES
     calibration: DriveSource | None = None
     """int8: drives to read the activations' ranges off; None: `data`."""
@@ -79,7 +79,7 @@ def build_engine(request: BuildRequest, report: Callable[[str], None] = lambda l
         require_buildable(kind)
     checkpoint = read_trained_student(request.checkpoint)
     spec = checkpoint.engine_spec(request.n_cameras, request.input)
-    frames = proof_frames(spec, request.data, request.n_parity_frames)
+    frames = proof_frames(spec, request.data or request.calibration, request.n_parity_frames)
     calibration = _calibration(request, spec)
     with atomic_directory(request.out) as folder:
         _write_graph(request, checkpoint, spec, folder, calibration, report)
@@ -109,6 +109,8 @@ def _write_graph(
     report(f"export   {size}, opset 18, {request.precision}")
     if calibration is not None:
         report(f"         (ranges of int8 off {len(calibration.samples)} frames, {calibration.name})")
+        if request.calibration is None and request.data is None:
+            report("         (what that costs in accuracy is not known; --calibration DRIVE proves it)")
     export_at(
         request.precision,
         checkpoint.student,

@@ -18,14 +18,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, get_args
 
 import numpy as np
 
 from surround_depth.errors import EngineMismatchError
 from surround_depth.imaging import RAY_STRIDE_PX, InputSpec
 from surround_depth.inference.device import DeviceKind
-from surround_depth.inference.manifest import Manifest, load_manifest, read_verified
+from surround_depth.inference.manifest import EngineKind, Manifest, load_manifest, read_verified
 
 INPUT_NAMES = ("images", "rays", "T_ego_cam", "camera_valid")
 OUTPUT_NAMES = ("depth_m", "confidence")
@@ -185,25 +185,26 @@ def require_calibration(
         raise EngineMismatchError("input 'T_ego_cam': a pose holds a value that is not finite")
 
 
-def open_backend(directory: str | Path, *, threads: int | None = None, device: DeviceKind = "cuda-bindings") -> Backend:
+def open_backend(directory: str | Path, *, threads: int | None = None, device: DeviceKind | None = None) -> Backend:
     """Open the engine that `deploy/build_engine.py` wrote to `directory`.
 
     The bytes that are loaded are the bytes that were hashed: the file is read once, compared with the SHA-256 of the
     manifest, and handed to the runtime from memory. `threads` is the number of CPU threads of a CPU engine (default:
     the physical cores this process may use) and means nothing to a GPU engine. `device` is the package through which a
-    TensorRT engine reaches its GPU: "pycuda" where the host owns a pycuda context, which is used and must be current in
-    every thread that uses the engine. It means nothing to a CPU engine.
+    TensorRT engine reaches its GPU (default: "cuda-bindings"): "pycuda" where the host owns a pycuda context, which is
+    used and must be current in every thread that uses the engine. A CPU engine has none.
 
     Raises:
         EngineMismatchError: no or an unreadable manifest, a changed or missing file, a link, a directory of another
             user or that every user may write to or exchange, another version or GPU than the plan was built for,
-            no current pycuda context.
+            no current pycuda context, a device for an engine of the CPU, an unknown device.
         MissingDependencyError: the runtime of this kind of engine, or the device's package, is not installed.
     """
     directory = Path(directory)
     manifest = load_manifest(directory)
     engine_bytes = read_verified(directory, manifest.engine_file)
     spec = engine_spec(manifest)
+    _require_device(device, manifest.engine, directory)
     match manifest.engine:
         case "onnxruntime":
             from surround_depth.inference.onnxruntime_backend import OnnxRuntimeBackend
@@ -216,7 +217,17 @@ def open_backend(directory: str | Path, *, threads: int | None = None, device: D
         case "tensorrt" | "tensorrt_rtx":
             from surround_depth.inference.tensorrt_backend import TensorRTBackend
 
+            device = device or "cuda-bindings"
             return TensorRTBackend(engine_bytes, spec, kind=manifest.engine, build=manifest.tensorrt, device=device)
+
+
+def _require_device(device: str | None, engine: EngineKind, directory: Path) -> None:
+    if device is None:
+        return
+    if device not in get_args(DeviceKind):
+        raise EngineMismatchError(f"device {device!r} is unknown; choose one of {', '.join(get_args(DeviceKind))}")
+    if engine in ("onnxruntime", "openvino"):
+        raise EngineMismatchError(f"engine {directory}: {engine} runs on the CPU; leave device={device!r} out")
 
 
 def _require_dtype(name: str, array: np.ndarray, dtype: type[np.generic]) -> None:

@@ -191,6 +191,9 @@ def _read_regular(directory: Path, name: str, max_bytes: int, expected_bytes: in
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except FileNotFoundError as error:
+        if name == MANIFEST_NAME and (directory / "model.safetensors").is_file():
+            command = f"python deploy/build_engine.py --checkpoint {directory} --out build/student"
+            raise EngineMismatchError(f"{directory} is a checkpoint, not an engine; compile it: {command}") from error
         raise _refusal(directory, f"{name} is missing") from error
     except OSError as error:
         what = "is a link" if path.is_symlink() else f"cannot be read: {error.strerror}"

@@ -95,5 +95,6 @@ def read_checkpoint_config(directory: Path) -> CheckpointConfig:
     tree = read_json(path, f"{directory}: no {CONFIG_NAME}; is this a checkpoint directory?")
     version = tree.get("format_version") if isinstance(tree, dict) else None
     if version != FORMAT_VERSION:
-        raise DataError(f"{path}: format_version {version}; this release reads {FORMAT_VERSION}; train it anew")
+        way_on = "train it anew, or use the release that wrote it"
+        raise DataError(f"{path}: format_version {version}; this release reads {FORMAT_VERSION}; {way_on}")
     return parse_stored(CheckpointConfig, tree, path)

@@ -53,8 +53,9 @@ class ConvexUpsampling(nn.Module):
     """Upsample a stride-4 map to full size; each pixel is a learned convex mix of its cell and the four beside it.
 
     A mix of neighbours cannot invent a value between them unless it chooses to, so depth edges stay edges. Five of
-    them span every plane: a pixel lies at most 3/8 of a cell off the centre in either direction, and the two sum to
-    less than one. The four at the corners would cost as much again as all other work at this size.
+    them hold every map that is affine (here of log depth) exactly: a pixel lies at most 3/8 of a cell off the centre in
+    either direction, and the two sum to less than one. Beside the picture's border neither five nor nine can. What the
+    four at the corners cost and bring: docs/results/2026-11-27-engines.md.
     Idea: RAFT (arXiv 2003.12039, section 3.3), which mixes all nine; written for this project, without unfold or
     grid_sample.
     """

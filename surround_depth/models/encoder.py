@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +17,7 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 """Of RGB pixels in 0 to 1."""
 _CLASSIFIERS_KEYS = ("id2label", "label2id", "architectures", "problem_type", "dtype")
+_RGB = 3
 _PROBE_PX = 2 * STRIDES[-1]
 
 
@@ -38,6 +41,7 @@ class Encoder(nn.Module):
         )
         """What its weights were trained with, of RGB pixels in 0 to 1: a preset's own, those that the source's
         preprocessor_config.json gives, or ImageNet's."""
+        self._require_statistics()
         self._probe()
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -50,6 +54,13 @@ class Encoder(nn.Module):
         stages = {"model_type": hf_config.model_type, "out_features": list(self.backbone.out_features)}
         # through the door of stored configs: nested sequences then equal those that are read back
         return parse_config(EncoderConfig, {"backbone": options | stages}, "encoder")
+
+    def _require_statistics(self) -> None:
+        for key, values in ((IMAGE_MEAN, self.pixel_mean), (IMAGE_STD, self.pixel_std)):
+            numbers = all(isinstance(value, int | float) and math.isfinite(value) for value in values)
+            if len(values) != _RGB or not numbers or (key == IMAGE_STD and min(values) <= 0.0):
+                positive = " above 0" if key == IMAGE_STD else ""
+                raise ConfigError(f"encoder.backbone.{key}: want three finite numbers{positive}, got {list(values)}")
 
     def _probe(self) -> None:
         """Run a small image through: check the strides, and freeze what has no part in the maps."""

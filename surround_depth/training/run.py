@@ -15,9 +15,11 @@ from typing import Any, Protocol
 import torch
 
 from surround_depth.config import dump_config
+from surround_depth.errors import ConfigError
 from surround_depth.files import write_atomic
 from surround_depth.losses.adapters import Adapters
 from surround_depth.losses.build import needs_adapters, needs_features
+from surround_depth.models.backbones import IMAGE_MEAN, IMAGE_STD
 from surround_depth.models.checkpoint import CheckpointConfig, load_student, load_weights, save_student
 from surround_depth.models.student import Student
 from surround_depth.training.card import model_card
@@ -137,9 +139,24 @@ def _summary(config: TrainConfig, drives: Drives, processes: Processes) -> str:
 def _start_student(config: TrainConfig, init: Path | None) -> Student:
     student = Student(config.student.resolve())
     if init is not None:
-        load_weights(student, dict(load_student(init).student.state_dict()), str(init))
+        start = load_student(init).student
+        _require_same_pixels(start, student, init)
+        load_weights(student, dict(start.state_dict()), str(init))
     # the memory layout that CPU and GPU convolutions like best; values are the same
     return student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _require_same_pixels(start: Student, student: Student, init: Path) -> None:
+    """Refuse weights that were trained on pixels of other statistics: they would fit, and see another picture."""
+    for key, theirs, ours in (
+        (IMAGE_MEAN, start.encoder.pixel_mean, student.encoder.pixel_mean),
+        (IMAGE_STD, start.encoder.pixel_std, student.encoder.pixel_std),
+    ):
+        if theirs != ours:
+            raise ConfigError(
+                f"--init {init}: its encoder was trained with {key} {list(theirs)}, this student has {list(ours)}; "
+                f"add --set 'student.encoder.backbone.{key}={list(theirs)}'"
+            )
 
 
 def open_adapters(config: TrainConfig, student: Student, stages: Stages) -> Adapters | None:

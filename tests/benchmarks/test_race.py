@@ -12,11 +12,13 @@ from box_world import BoxDrive
 from whole_trees import write_nuscenes
 
 import surround_depth
+from surround_depth.benchmarks import race as race_module
 from surround_depth.benchmarks import teachers
 from surround_depth.benchmarks.race import Lap, Race, measure, race_report
 from surround_depth.benchmarks.report import Table
 from surround_depth.errors import ConfigError, EngineMismatchError
-from surround_depth.export.frames import DriveSource
+from surround_depth.export import frames as frames_module
+from surround_depth.export.frames import DriveSource, ProofFrames, dataset_frames
 from surround_depth.imaging import InputSpec
 
 RACE = Race(InputSpec(height_px=256, width_px=448), n_cameras=6, runs=5, threads=2)
@@ -59,13 +61,41 @@ def test_a_trained_student_is_scored_as_it_is_timed(monkeypatch: pytest.MonkeyPa
     assert "2 frames of tree" in str(race_report([lap], race).blocks)
 
 
+@pytest.mark.slow
+def test_ranges_are_read_off_other_drives_and_each_engine_is_scored_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for size in ("S", "B"):
+        monkeypatch.setitem(teachers._SHAPES, size, (24, 2, 4, (1, 2, 3, 4), (8, 8, 8, 8), 8))
+    drive = BoxDrive(n_samples=2)
+    write_nuscenes(tmp_path / "scored", [rendered(drive)])
+    scored, other = (DriveSource("synthetic", tmp_path / name) for name in ("scored", "other"))
+    read: list[DriveSource | None] = []
+
+    def noted(source: DriveSource | None, n_cameras: int, n_frames: int) -> ProofFrames:
+        read.append(source)
+        return dataset_frames(scored, n_cameras, n_frames)
+
+    monkeypatch.setattr(race_module, "dataset_frames", noted)
+    monkeypatch.setattr(frames_module, "dataset_frames", noted)
+    race = Race(TINY, len(drive.rig), runs=1, threads=1, precisions=("int8",), drive=scored, calibration=other)
+    laps = measure([str(SHIPPED)], ["dav2-s", "dav2-b"], race)
+    assert [lap.rival for lap in laps] == ["dav2-s", "dav2-b"]
+    assert read == [other, scored]
+
+
 def test_the_table_says_what_int8s_ranges_are_off() -> None:
     scored, other = DriveSource("synthetic", Path("a/scored")), DriveSource("synthetic", Path("a/other"))
     int8 = replace(RACE, precisions=("fp32", "int8"))
     for race, words in (
         (int8, "off random images"),
-        (replace(int8, drive=scored), "off the same frames (scored)"),
-        (replace(int8, drive=scored, calibration=other), "off other frames (other)"),
+        (replace(int8, calibration=other), "off other."),
+        (
+            replace(int8, drive=scored, calibration=DriveSource("synthetic", Path("a/../a/scored"))),
+            "off the same drives",
+        ),
+        (replace(int8, drive=scored), "off the same drives (scored)"),
+        (replace(int8, drive=scored, calibration=other), "off other drives (other)"),
     ):
         assert words in str(race_report([], race).blocks[1])
 

@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from box_tree import rendered
+from box_world import BoxDrive
+from whole_trees import write_nuscenes
 
 from surround_depth.errors import ConfigError, DataError, EngineMismatchError
 from surround_depth.export.benchmark import markdown_table, measure_engine
 from surround_depth.export.checkpoint import open_checkpoint
 from surround_depth.export.engine_build import BuildRequest, build_engine
-from surround_depth.export.frames import proof_frames, random_frames
+from surround_depth.export.frames import DriveSource, proof_frames, random_frames
 from surround_depth.export.graph_names import module_path
 from surround_depth.export.parity import PARITY_BOUNDS, ParityBound
 from surround_depth.imaging import InputSpec
@@ -105,12 +108,33 @@ def test_an_int8_engine_says_so_and_what_its_ranges_are_of(checkpoint: Path, tmp
     assert manifest.calibration == "16 structured random images"
     assert manifest.parity.candidate == "openvino int8"
     assert "int8 off 16 frames" in "".join(said)
+    assert "costs in accuracy is not known; --calibration DRIVE" in "".join(said)
     assert sorted(path.name for path in out.iterdir()) == FILES
     types = {tensor.data_type for tensor in onnx.load(out / "model.onnx").graph.initializer}
     assert onnx.TensorProto.INT8 in types
     with open_backend(out, threads=1) as backend:
         inputs = random_frames(backend.spec, 1).network_inputs(backend.spec.input)[0]
         assert np.isfinite(backend.infer(inputs).depth_m).all()
+
+
+@pytest.mark.slow
+def test_the_drive_of_the_ranges_also_proves_them(checkpoint: Path, tmp_path: Path) -> None:
+    """Random images have no truth, so what int8 costs in accuracy would go unproven."""
+    drive = BoxDrive(n_samples=2)
+    write_nuscenes(tmp_path / "tree", [rendered(drive)])
+    request = BuildRequest(
+        checkpoint,
+        tmp_path / "int8",
+        precision="int8",
+        n_cameras=len(drive.rig),
+        n_parity_frames=1,
+        calibration=DriveSource("synthetic", tmp_path / "tree"),
+    )
+    said: list[str] = []
+    parity = build_engine(request, report=said.append).parity
+    assert parity.frames == "synthetic frames (tree)"
+    assert parity.abs_rel_reference is not None
+    assert "not known" not in "".join(said)
 
 
 def test_an_engine_over_its_bound_is_not_written(

@@ -124,6 +124,20 @@ def test_a_linked_folder_and_a_folder_that_is_none_are_refused(tmp_path: Path) -
         open_backend(engine / "model.onnx")
 
 
+def test_a_checkpoint_is_no_engine(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(EngineMismatchError, match=f"is a checkpoint, not an engine.*--checkpoint {tmp_path} --out"):
+        open_backend(tmp_path)
+
+
+def test_a_device_that_would_not_be_used_is_refused(tmp_path: Path) -> None:
+    engine = write_tiny_engine(tmp_path / "engine")
+    with pytest.raises(EngineMismatchError, match="onnxruntime runs on the CPU; leave device='pycuda' out"):
+        open_backend(engine, device="pycuda")
+    with pytest.raises(EngineMismatchError, match="device 'cuda' is unknown; choose one of cuda-bindings, pycuda"):
+        open_backend(engine, device="cuda")  # type: ignore[arg-type]
+
+
 def test_an_engine_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = write_tiny_engine(tmp_path / "engine")
     stranger = 4242

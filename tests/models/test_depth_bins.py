@@ -140,6 +140,38 @@ def test_convex_upsampling_stays_between_its_neighbours_and_can_keep_an_edge() -
     assert ((soft > 0.1) & (soft < 4.9)).any()
 
 
+def test_convex_upsampling_mixes_a_cell_and_the_four_beside_it() -> None:
+    """By hand: a weight alone chooses the cell above, left, itself, right or below; borders repeat."""
+    convex = ConvexUpsampling(1)
+    coarse = torch.arange(12.0).reshape(1, 1, 3, 4)
+    padded = torch.nn.functional.pad(coarse, (1, 1, 1, 1), mode="replicate")
+    for k, (down, right) in enumerate(((-1, 0), (0, -1), (0, 0), (0, 1), (1, 0))):
+        with torch.no_grad():
+            convex.weights.weight.zero_()
+            convex.weights.bias.view(5, 16).fill_(-50.0)[k] = 50.0
+        chosen = padded[:, :, 1 + down : 4 + down, 1 + right : 5 + right]
+        expected = chosen.repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)
+        assert torch.allclose(convex(coarse, torch.zeros(1, 1, 3, 4)), expected, atol=1e-5), k
+
+
+def test_five_cells_hold_an_affine_map_exactly() -> None:
+    """Weights 1 - |dx| - |dy|, |dx| and |dy| at the places 1/8 and 3/8 of a cell off its centre."""
+    convex = ConvexUpsampling(1)
+    offsets = torch.tensor([-0.375, -0.125, 0.125, 0.375])
+    dy, dx = torch.meshgrid(offsets, offsets, indexing="ij")
+    weights = torch.stack(
+        ((-dy).clamp(min=0), (-dx).clamp(min=0), 1 - dx.abs() - dy.abs(), dx.clamp(min=0), dy.clamp(min=0))
+    )
+    with torch.no_grad():
+        convex.weights.weight.zero_()
+        convex.weights.bias.copy_(weights.clamp(min=1e-9).log().reshape(-1))
+    v, u = torch.meshgrid(torch.arange(6.0), torch.arange(8.0), indexing="ij")
+    fine_v, fine_u = torch.meshgrid((torch.arange(24) - 1.5) / 4, (torch.arange(32) - 1.5) / 4, indexing="ij")
+    fine = convex((0.7 * u - 1.3 * v)[None, None], torch.zeros(1, 1, 6, 8))[0, 0]
+    inside = (slice(2, -2), slice(2, -2))  # half a cell within the border, where no neighbour is repeated
+    assert torch.allclose(fine[inside], (0.7 * fine_u - 1.3 * fine_v)[inside], atol=1e-3)
+
+
 def test_bilinear_upsampling_is_torchs_own() -> None:
     torch.manual_seed(0)
     coarse = torch.randn(2, 1, 3, 5)

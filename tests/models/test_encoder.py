@@ -126,6 +126,19 @@ def test_raw_pixels_are_given_to_an_encoder_that_does_not_normalise(tmp_path: Pa
     assert Encoder(EncoderConfig(source=str(tmp_path))).resolved_config().backbone["image_std"] == [1.0, 1.0, 1.0]
 
 
+@pytest.mark.parametrize(
+    "key, values, message",
+    [
+        ("image_mean", [0.5], "want three finite numbers, got"),
+        ("image_mean", [0.5, 0.5, float("nan")], "want three finite numbers, got"),
+        ("image_std", [0.2, 0.0, 0.2], "want three finite numbers above 0, got"),
+    ],
+)
+def test_statistics_that_normalise_no_pixel_are_refused(key: str, values: list[float], message: str) -> None:
+    with pytest.raises(ConfigError, match=rf"encoder\.backbone\.{key}: {message}"):
+        tiny_encoder("resnet", **{key: values})
+
+
 def test_a_source_that_lacks_weights_is_refused(tmp_path: Path) -> None:
     tiny_encoder("resnet").backbone.save_pretrained(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())

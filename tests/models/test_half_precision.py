@@ -24,7 +24,7 @@ from surround_depth.models.student import Student, StudentOutput
 torch.set_num_threads(1)
 
 SHIPPED = Path(surround_depth.__file__).parent / "weights" / "nano_synthetic"
-FLOAT16_BOUNDS = (0.003, 0.02, 1.5)
+FLOAT16_BOUNDS = (0.003, 0.02, 1.5)  # most is moved on a checkerboard: 0.0022 at the median
 BFLOAT16_BOUNDS = (0.01, 0.1, 8.0)  # three bits less: good for training, not for an engine
 FLOAT16_MAX = 65504.0
 CASES = extreme_inputs()

@@ -16,7 +16,7 @@ from surround_depth.config import parse_config
 from surround_depth.errors import ConfigError, DataError, SurroundDepthError
 from surround_depth.imaging import InputSpec
 from surround_depth.losses.build import training_loss
-from surround_depth.models.checkpoint import load_student
+from surround_depth.models.checkpoint import CheckpointConfig, load_student, save_student
 from surround_depth.models.config import BinConfig
 from surround_depth.models.student import Student
 from surround_depth.teachers.simulated import SimulatedTeacher
@@ -107,6 +107,17 @@ def test_a_run_leaves_a_checkpoint_with_its_origin_and_repeats_to_the_bit(
     assert [entry["kind"] for entry in lineage[3:]] == ["parent's data", "parent's teacher", "parent's initialisation"]
     weights = (tmp_path / "one" / "student" / "model.safetensors").read_bytes()
     assert lineage[2]["weights_sha256"] == hashlib.sha256(weights).hexdigest()
+
+
+def test_weights_that_saw_pixels_of_other_statistics_are_refused(tiny_config: TrainConfig, tmp_path: Path) -> None:
+    """They fit by name and shape, and would see another picture."""
+    student = Student(tiny_config.student.resolve())
+    save_student(tmp_path, student, CheckpointConfig(student=student.config, input=tiny_config.input))
+    stored = json.loads((tmp_path / "config.json").read_text())
+    stored["student"]["encoder"]["backbone"]["image_mean"] = [0.4, 0.4, 0.4]
+    (tmp_path / "config.json").write_text(json.dumps(stored))
+    with pytest.raises(ConfigError, match=r"trained with image_mean \[0\.4.*backbone\.image_mean=\[0\.4, 0\.4, 0\.4\]"):
+        run_module._start_student(tiny_config, tmp_path)
 
 
 def test_overfitting_two_samples_lowers_the_loss(tiny_config: TrainConfig, store: SampleStore) -> None:
