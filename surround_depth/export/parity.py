@@ -31,7 +31,7 @@ PARITY_BOUNDS: dict[Precision, ParityBound] = {
     "fp32": ParityBound(1e-4, 1e-3, 1e-4, 1e-3, 1e-3),
     # the shipped student, computed in half with float32 sums: 4e-4, 2e-3, 0, 2e-3 on random images
     "fp16": ParityBound(3e-3, 1e-2, 1e-2, 3e-2, 5e-3),
-    # the shipped student: 4e-3, 3e-2, 0.11, 0.19 on streets, 2e-2, 0.15, 0.48, 0.29 on random images, which have no
+    # the shipped student: 5e-3, 5e-2, 0.13, 0.16 on streets, 1.5e-2, 9e-2, 0.4, 0.2 on random images, which have no
     # meaning to be robust about; whether it matters is what truth says
     "int8": ParityBound(3e-2, 2e-1, 6e-1, 5e-1, 2e-2),
 }
