@@ -17,7 +17,7 @@ def run_command(checkout: Path, script: str, *arguments: str, cwd: Path) -> subp
 @pytest.mark.parametrize(
     "arguments, complaint",
     [
-        (["--checkpoint", "nowhere", "--out", "e"], "nowhere: no config.json"),
+        (["--checkpoint", "nowhere", "--out", "e"], "nowhere: no such folder"),
         (["--checkpoint", "c", "--out", "e", "--size", "big"], "--size 'big': write height x width"),
         (["--checkpoint", "c", "--out", "e", "--size", "100x448"], "height_px is 100"),
         (["--checkpoint", "c", "--out", "e", "--cameras", "0"], "must be at least 1"),
