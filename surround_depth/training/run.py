@@ -19,7 +19,7 @@ from surround_depth.errors import ConfigError
 from surround_depth.files import write_atomic
 from surround_depth.losses.adapters import Adapters
 from surround_depth.losses.build import needs_adapters, needs_features
-from surround_depth.models.backbones import IMAGE_MEAN, IMAGE_STD
+from surround_depth.models.checkpoint import CONFIG_NAME as CHECKPOINT_CONFIG
 from surround_depth.models.checkpoint import CheckpointConfig, load_student, load_weights, save_student
 from surround_depth.models.student import Student
 from surround_depth.training.card import model_card
@@ -148,15 +148,13 @@ def _start_student(config: TrainConfig, init: Path | None) -> Student:
 
 def _require_same_pixels(start: Student, student: Student, init: Path) -> None:
     """Refuse weights that were trained on pixels of other statistics: they would fit, and see another picture."""
-    for key, theirs, ours in (
-        (IMAGE_MEAN, start.encoder.pixel_mean, student.encoder.pixel_mean),
-        (IMAGE_STD, start.encoder.pixel_std, student.encoder.pixel_std),
-    ):
-        if theirs != ours:
-            raise ConfigError(
-                f"--init {init}: its encoder was trained with {key} {list(theirs)}, this student has {list(ours)}; "
-                f"add --set 'student.encoder.backbone.{key}={list(theirs)}'"
-            )
+    theirs, ours = ((one.encoder.pixel_mean, one.encoder.pixel_std) for one in (start, student))
+    if theirs != ours:
+        raise ConfigError(
+            f"--init {init}: its encoder was trained on pixels of mean {list(theirs[0])} and deviation "
+            f"{list(theirs[1])}, this student's are {list(ours[0])} and {list(ours[1])}; give the configuration the "
+            f"student.encoder of {init / CHECKPOINT_CONFIG}"
+        )
 
 
 def open_adapters(config: TrainConfig, student: Student, stages: Stages) -> Adapters | None:

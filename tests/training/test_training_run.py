@@ -116,8 +116,13 @@ def test_weights_that_saw_pixels_of_other_statistics_are_refused(tiny_config: Tr
     stored = json.loads((tmp_path / "config.json").read_text())
     stored["student"]["encoder"]["backbone"]["image_mean"] = [0.4, 0.4, 0.4]
     (tmp_path / "config.json").write_text(json.dumps(stored))
-    with pytest.raises(ConfigError, match=r"trained with image_mean \[0\.4.*backbone\.image_mean=\[0\.4, 0\.4, 0\.4\]"):
+    with pytest.raises(
+        ConfigError, match=rf"pixels of mean \[0\.4, 0\.4, 0\.4\].*student\.encoder of {tmp_path}/config\.json"
+    ):
         run_module._start_student(tiny_config, tmp_path)
+    # and what the message says is the way
+    own = tiny_config.student.model_copy(update={"encoder": load_student(tmp_path).config.student.encoder})
+    run_module._start_student(tiny_config.model_copy(update={"student": own}), tmp_path)
 
 
 def test_overfitting_two_samples_lowers_the_loss(tiny_config: TrainConfig, store: SampleStore) -> None:
